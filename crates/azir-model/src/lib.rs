@@ -1,0 +1,32 @@
+//! What is legal in an incident: facts in, decisions with reasons out.
+//!
+//! **In scope:** the closed lists of AZ-015, refusals, the lifecycle, the role table, evidence
+//! checklists, the containment decision function, the emergency predicate, restart criteria and
+//! phases, the events' bodies and the incident view that they fold into.
+//!
+//! **Out of scope:** signatures and logs (`azir-ledger`), when a rule is asked (`azir-engine`),
+//! runbook files (`azir-runbook`), files, clocks and networks.
+
+#[macro_use]
+mod wire;
+
+pub mod advise;
+pub mod class;
+pub mod decision;
+pub mod emergency;
+pub mod evidence;
+pub mod lifecycle;
+pub mod phase;
+pub mod policy;
+pub mod refusal;
+pub mod restart;
+pub mod role;
+pub mod scope;
+pub mod severity;
+pub mod vocab;
+
+pub use refusal::{Refusal, RefusalKind};
+pub use vocab::{
+    BlastRank, Choice, IncidentClass, IncidentState, Profile, RecoveryMode, Role, RunbookId,
+    Severity,
+};

@@ -1,0 +1,2 @@
+//! The `azir` binary.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Developer commands of the azir workspace.
+fn main() {}
