@@ -334,7 +334,7 @@ mod tests {
         check(bytes).unwrap_err().to_string()
     }
 
-    /// refused, not repaired.
+    /// R-7.2-3: refused, not repaired.
     #[test]
     fn everything_that_is_not_canonical_is_refused_with_its_place() {
         for (input, why) in [

@@ -7,18 +7,27 @@
 //! **Out of scope:** what an event means (`azir-model`, `azir-engine`), where bytes are stored
 //! (`azir-store`), and any clock, file or socket.
 
+pub mod bundle;
 pub mod canon;
+pub mod checkpoint;
 pub mod digest;
 pub mod entry;
 pub mod event;
 pub mod machine;
+pub mod merkle;
+pub mod note;
 pub mod person;
+pub mod roster;
+pub mod tiles;
 pub mod time;
 
 pub use canon::CanonError;
+pub use checkpoint::{Checkpoint, Witness};
 pub use digest::Digest;
 pub use entry::Entry;
 pub use event::{Event, SeenFinal, Signature, SignedEvent};
 pub use machine::{MachineKey, MachinePublic, MachineSig};
+pub use note::{SignedNote, VerifierKey};
 pub use person::{PersonKey, PersonPublic};
+pub use roster::Roster;
 pub use time::Timestamp;

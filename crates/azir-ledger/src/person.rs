@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
@@ -72,8 +73,30 @@ impl PersonPublic {
     pub fn verify(&self, namespace: &str, bytes: &[u8], armor: &str) -> Result<(), SignatureError> {
         let sig = SshSig::from_pem(armor)
             .map_err(|_| SignatureError::Malformed { what: "SSH signature" })?;
-        self.0.verify(namespace, bytes, &sig).map_err(|_| SignatureError::Invalid)
+        if sig.namespace() != namespace || sig.public_key() != self.0.key_data() {
+            return Err(SignatureError::Invalid);
+        }
+        match self.0.key_data().ed25519() {
+            Some(key) => verify_ed25519(&key.0, namespace, bytes, &sig),
+            None => self.0.verify(namespace, bytes, &sig).map_err(|_| SignatureError::Invalid),
+        }
     }
+}
+
+/// Ed25519 always strict: no weak keys, one encoding of each signature.
+fn verify_ed25519(
+    key: &[u8; 32],
+    namespace: &str,
+    bytes: &[u8],
+    sig: &SshSig,
+) -> Result<(), SignatureError> {
+    let message = SshSig::signed_data(namespace, sig.hash_alg(), bytes)
+        .map_err(|_| SignatureError::Malformed { what: "SSH signature" })?;
+    let key = VerifyingKey::from_bytes(key)
+        .map_err(|_| SignatureError::Malformed { what: "SSH public key" })?;
+    let raw = Signature::from_slice(sig.signature_bytes())
+        .map_err(|_| SignatureError::Malformed { what: "SSH signature" })?;
+    key.verify_strict(&message, &raw).map_err(|_| SignatureError::Invalid)
 }
 
 impl fmt::Display for PersonPublic {
@@ -92,8 +115,14 @@ impl FromStr for PersonPublic {
     type Err = SignatureError;
 
     fn from_str(text: &str) -> Result<Self, SignatureError> {
-        let mut key = PublicKey::from_openssh(text)
-            .map_err(|_| SignatureError::Malformed { what: "SSH public key" })?;
+        let malformed = SignatureError::Malformed { what: "SSH public key" };
+        let mut key = PublicKey::from_openssh(text).map_err(|_| malformed.clone())?;
+        let weak = |key: &ssh_key::public::Ed25519PublicKey| {
+            VerifyingKey::from_bytes(&key.0).map_or(true, |k| k.is_weak())
+        };
+        if key.key_data().ed25519().is_some_and(weak) {
+            return Err(malformed);
+        }
         key.set_comment("");
         Ok(Self(key))
     }

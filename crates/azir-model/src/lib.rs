@@ -11,13 +11,16 @@
 mod wire;
 
 pub mod advise;
+pub mod approval;
 pub mod class;
 pub mod decision;
+pub mod directive;
 pub mod emergency;
 pub mod evidence;
 pub mod lifecycle;
 pub mod phase;
 pub mod policy;
+pub mod record;
 pub mod refusal;
 pub mod restart;
 pub mod role;
@@ -25,6 +28,7 @@ pub mod scope;
 pub mod severity;
 pub mod vocab;
 
+pub use record::{IncidentId, OpeningRecord};
 pub use refusal::{Refusal, RefusalKind};
 pub use vocab::{
     BlastRank, Choice, IncidentClass, IncidentState, Profile, RecoveryMode, Role, RunbookId,

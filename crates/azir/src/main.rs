@@ -1,2 +1,124 @@
-//! The `azir` binary.
-fn main() {}
+//! The `azir` binary: arguments, files, wiring. It decides nothing about incidents.
+//!
+//! Exit codes: 0 ok, 2 usage, 3 refused by a rule, 4 verification found faults, 5 unavailable,
+//! 70 internal.
+
+mod cmd;
+mod error;
+mod explain;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Incident control plane for networks that reach finality by votes (AZ-015).
+#[derive(Parser, Debug)]
+#[command(name = "azir", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok, 2 usage, 3 refused by a rule, 4 verification found \
+faults, 5 unavailable, 70 internal.\nEvery code and refusal kind is explained by `azir explain CODE`.")]
+struct Cli {
+    /// Machine-readable output on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress lines on standard error
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a drill: a real incident on a simulated network, by the production engine, gate and replay
+    ///
+    /// `azir drill NAME` is short for `azir drill run NAME`; `azir drill list` names the drills.
+    Drill {
+        /// `run NAME`, `NAME` or `list`
+        #[arg(required = true, num_args = 1..=2)]
+        words: Vec<String>,
+        /// Seed of keys and network delays; the same seed gives the same bytes
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Directory to write to, by default ./drill-NAME-SEED; an earlier drill's output is replaced
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Which run
+        #[arg(long, value_enum, default_value_t = Run::Both)]
+        run: Run,
+    },
+    /// Check a bundle offline: bag, hashes, signatures, tree, and every decision decided again
+    Verify {
+        /// Directory of the bundle
+        bundle: PathBuf,
+        /// A newer signed checkpoint of the same log, seen elsewhere
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// Consistency proof from the bundle's size to that checkpoint: one hash a line
+        #[arg(long, value_name = "FILE", requires = "checkpoint")]
+        proof: Option<PathBuf>,
+        /// Key of the log that you trust, as in roster/ledger.vkey
+        #[arg(long, value_name = "VKEY")]
+        ledger_key: Option<String>,
+        /// Keys of witnesses that you trust; the final checkpoint must carry all of them
+        #[arg(long, value_name = "VKEY", requires = "ledger_key")]
+        witness_key: Vec<String>,
+    },
+    /// Say which measure is the least that is enough, and why
+    ///
+    /// FILE is a TOML or JSON file: a decision input of annex D.2, or a short situation (the
+    /// `[detection]` table described in docs/advise.md). `-` reads standard input.
+    Advise {
+        /// The situation
+        file: PathBuf,
+        /// Leave the reporter's proposal of class and severity out of account
+        #[arg(long)]
+        ignore_proposal: bool,
+    },
+    /// Explain a refusal kind or error code
+    Explain {
+        /// The code, for example gate_closed or AZ-E0004; without it all codes are listed
+        code: Option<String>,
+    },
+    /// Measure against a limit or a peer in the same run, and print ratios
+    #[command(hide = true)]
+    Bench {
+        /// append, verify, gate, sim or all
+        #[arg(default_value = "all")]
+        name: String,
+    },
+}
+
+/// Which runs of a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Run {
+    /// The fault heals soon.
+    Short,
+    /// The fault lasts.
+    Long,
+    /// Both.
+    Both,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let talk = cmd::Talk { json: cli.json, quiet: cli.quiet };
+    let done = match cli.command {
+        Command::Drill { words, seed, out, run } => cmd::drill::run(talk, &words, seed, out, run),
+        Command::Verify { bundle, checkpoint, proof, ledger_key, witness_key } => {
+            let asked = cmd::verify::Asked { bundle, checkpoint, proof, ledger_key, witness_key };
+            cmd::verify::run(talk, &asked)
+        }
+        Command::Advise { file, ignore_proposal } => cmd::advise::run(talk, &file, ignore_proposal),
+        Command::Explain { code } => cmd::explain::run(talk, code.as_deref()),
+        Command::Bench { name } => cmd::bench::run(talk, &name),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print(talk.json);
+            ExitCode::from(error.exit())
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Admission: whether a signed event may enter the log now. One function for live operation and
+//! for the offline check. It reads the state and content by hash, changes nothing, and names every
+//! unmet condition at once (annex A).
+
+mod authority;
+mod containing;
+mod envelope;
+mod evidence;
+mod opening;
+mod recovering;
+mod roles;
+
+use azir_ledger::{Digest, SignedEvent, Timestamp};
+use azir_model::policy::Policy;
+use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::{IncidentId, Refusal, Role};
+
+use crate::body::Body;
+use crate::engine::Objects;
+use crate::state::State;
+use crate::view::IncidentView;
+
+pub use envelope::CLOCK_SUSPECT_MS;
+
+/// A refusal, and whether its author was authenticated (then the attempt is recorded).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// True when the signature of a known, unrevoked key was verified.
+    pub authenticated: bool,
+    /// Everything that is not met.
+    pub refusal: Refusal,
+}
+
+/// What a rule may look at.
+pub(crate) struct Context<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) policy: &'a Policy,
+    pub(crate) signed: &'a SignedEvent,
+    pub(crate) actor: &'a str,
+    /// Role of a person; machines act as [`Role::Automatic`].
+    pub(crate) role: Role,
+    pub(crate) now: Timestamp,
+    pub(crate) objects: &'a dyn Objects,
+}
+
+impl Context<'_> {
+    /// `evidence_missing` unless the content is held.
+    pub(crate) fn held(
+        &self,
+        digest: &Digest,
+        what: &str,
+        unmet: &mut Vec<Unmet>,
+    ) -> Option<Vec<u8>> {
+        let found = self.objects.get(digest);
+        if found.is_none() {
+            unmet.push(Unmet::new(
+                RefusalKind::EvidenceMissing,
+                format!("{what} {digest} is not in the vault"),
+                "7.1, D-015",
+                "store its bytes first",
+            ));
+        }
+        found
+    }
+
+    pub(crate) fn is_machine(&self) -> bool {
+        self.role == Role::Automatic
+    }
+}
+
+/// Admits or refuses a signed event. `log` and `mode` are those of this log; `now` its clock.
+///
+/// # Errors
+/// [`Refused`] with every unmet condition.
+pub fn admit(
+    state: &State,
+    log: &str,
+    mode: &str,
+    signed: &SignedEvent,
+    now: Timestamp,
+    objects: &dyn Objects,
+) -> Result<Body, Refused> {
+    let anonymous = |refusal| Refused { authenticated: false, refusal };
+    let event = signed.event();
+    envelope::addressed(signed, log, mode).map_err(anonymous)?;
+    if state.size == 0 {
+        return envelope::first(signed).map_err(anonymous);
+    }
+    let Some(policy) = state.policy.as_ref() else {
+        return Err(anonymous(no_policy()));
+    };
+    let role = envelope::authenticate(state, policy, signed).map_err(anonymous)?;
+    let known = |refusal| Refused { authenticated: true, refusal };
+    let parsed = Body::parse(&event.kind, &event.body);
+    let body = parsed.map_err(|u| known(Refusal::one(u.kind, u.what, u.rule, u.remedy)))?;
+    let cx = Context { state, policy, signed, actor: &event.actor, role, now, objects };
+    let mut unmet = Vec::new();
+    rules(&cx, &body, &mut unmet);
+    Refusal::unless_met(unmet).map_err(known)?;
+    Ok(body)
+}
+
+fn no_policy() -> Refusal {
+    Refusal::one(
+        RefusalKind::Unavailable,
+        "this log has no policy",
+        "6.2, D-006",
+        "begin the log with log.created",
+    )
+}
+
+/// All rules of one body. Total over the closed list of bodies.
+fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
+    let subject = cx.signed.event().subject.map(IncidentId);
+    let view = subject.and_then(|id| cx.state.incidents.get(&id));
+    match (body, subject, view) {
+        (Body::LogCreated(_), ..) => unmet.push(Unmet::new(
+            RefusalKind::AppendOnly,
+            "this log already began",
+            "7.3, D-022",
+            "a log is created once",
+        )),
+        (Body::IncidentOpened(opened), Some(id), None) => opening::open(cx, id, opened, unmet),
+        (Body::KeyRevoked(revoked), None, _) => roles::revoke(cx, revoked, unmet),
+        (Body::GateStated(stated), None, _) => containing::stated(cx, None, stated, unmet),
+        (Body::AttemptRefused(_), None, _) => authority::server_only(cx, unmet),
+        (_, Some(_), Some(view)) => about(cx, view, body, unmet),
+        (_, Some(id), None) => unmet.push(Unmet::new(
+            RefusalKind::IdMismatch,
+            format!("incident {id} was never opened in this log"),
+            "7.2, D-012",
+            "open it first, or name an incident of this log",
+        )),
+        (_, None, _) => unmet.push(Unmet::new(
+            RefusalKind::InvalidSchema,
+            format!("{} needs an incident", body.kind()),
+            "1, D-011",
+            "name the incident that this is about",
+        )),
+    }
+}
+
+/// Rules of bodies about an open incident.
+fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
+    authority::check(cx, view, body, unmet);
+    match body {
+        Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {
+            unmet.push(Unmet::new(
+                RefusalKind::InvalidSchema,
+                format!("{} is not about an open incident", body.kind()),
+                "7.3, D-013",
+                "leave the incident out",
+            ));
+        }
+        Body::NoteAdded(_) | Body::ApprovalGiven(_) | Body::AttemptRefused(_) => {}
+        Body::RoleAssigned(b) => roles::assign(cx, view, b, unmet),
+        Body::RoleAccepted(b) => roles::accept(cx, view, b, unmet),
+        Body::IncidentDeclared(b) => opening::declare(cx, view, b, unmet),
+        Body::SeverityChanged(b) => opening::severity(view, b, unmet),
+        Body::RunbookBound(b) => opening::bind(cx, b, unmet),
+        Body::EvidencePinned(b) | Body::EvidenceCollected(b) => evidence::items(cx, b, unmet),
+        Body::EvidenceSettled(b) => evidence::settle(cx, view, b, unmet),
+        Body::EvidencePreserved(b) => evidence::preserve(view, b, unmet),
+        Body::ConfirmationVerified(b) => evidence::confirm(cx, view, b, unmet),
+        Body::StateMoved(b) => opening::moved(cx, view, b, unmet),
+        Body::DecisionRecorded(b) => containing::decide(cx, view, b, unmet),
+        Body::MeasureCommanded(b) => containing::command(cx, view, b, unmet),
+        Body::MeasureReleased(b) => containing::release(view, b, unmet),
+        Body::GateStated(b) => containing::stated(cx, Some(view), b, unmet),
+        Body::NetworkObserved(b) => containing::observed(cx, b, unmet),
+        Body::DraftMade(b) => containing::draft(cx, view, b, unmet),
+        Body::ReplayReported(b) => recovering::replayed(cx, view, b, unmet),
+        Body::CheckpointPinned(b) => recovering::pinned(view, b, unmet),
+        Body::RecoveryPlanned(b) => recovering::plan(view, b, unmet),
+        Body::RecoveryApproved(b) => recovering::approve(cx, view, b, unmet),
+        Body::RecoveryProduced(b) => recovering::produce(cx, view, b, unmet),
+        Body::RecoveryRecorded(b) => recovering::record(cx, view, b, unmet),
+        Body::CriterionSigned(b) => recovering::criterion(cx, view, b, unmet),
+        Body::RestartDecided(b) => recovering::decide(cx, view, b, unmet),
+        Body::PhaseCarried(b) => recovering::carry(cx, view, b, unmet),
+        Body::ManifestAccepted(b) => {
+            cx.held(&b.manifest, "manifest", unmet);
+        }
+        Body::CauseStated(b) => recovering::cause(cx, b, unmet),
+        Body::ReviewSigned(_) => roles::review(cx, view, unmet),
+        Body::PostmortemPublished(b) => recovering::postmortem(cx, view, b, unmet),
+        Body::Run(b) => roles::run(cx, view, b, unmet),
+        Body::StatusPublished(b) => {
+            let derived = crate::status::derive(cx.state, cx.now);
+            unmet.extend(crate::status::may_publish(&derived, b.operator, b.network));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Opening, declaring, classifying and moving an incident (7, 5, annex B).
+
+use azir_model::evidence::{evidence_list_hash, scopes_hash};
+use azir_model::lifecycle::{self, Request};
+use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::scope::Scope;
+use azir_model::{BlastRank, IncidentClass, IncidentId, Severity, class};
+
+use super::Context;
+use crate::body::{BoundRunbook, IncidentDeclared, IncidentOpened, SeverityChanged, StateMoved};
+use crate::facts;
+use crate::view::IncidentView;
+
+/// `incident.opened`: id, members, preimages and runbook fit (R-7.1-1 to R-7.1-12).
+pub(super) fn open(
+    cx: &Context<'_>,
+    id: IncidentId,
+    opened: &IncidentOpened,
+    unmet: &mut Vec<Unmet>,
+) {
+    let record = &opened.record;
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "7.1, 7.2, D-012 to D-019", remedy));
+    };
+    match record.id() {
+        Ok(computed) if computed == id => {}
+        Ok(computed) => refuse(
+            RefusalKind::IdMismatch,
+            format!("incident is {id}, the record's hash is {computed}"),
+            "name the hash of the record",
+        ),
+        Err(error) => refuse(RefusalKind::NotCanonical, error.to_string(), "send JCS"),
+    }
+    let scopes_hash = scopes_hash(opened.scopes.iter().map(String::as_str));
+    if scopes_hash != Ok(record.affected_scopes_hash) {
+        refuse(
+            RefusalKind::HashMismatch,
+            "affected_scopes_hash is not the hash of scopes".into(),
+            "hash the sorted unique list with tag AZ:SCOPES:",
+        );
+    }
+    if evidence_list_hash(&opened.evidence) != Ok(record.initial_evidence_hash) {
+        refuse(
+            RefusalKind::HashMismatch,
+            "initial_evidence_hash is not the hash of evidence".into(),
+            "hash the sorted list of descriptors with tag AZ:EVIDENCE:",
+        );
+    }
+    let runbook = class::row(record.incident_class).runbook;
+    if record.related_runbook_id != runbook {
+        refuse(
+            RefusalKind::GuardUnmet,
+            format!("runbook: {} is not of {}", record.related_runbook_id, record.incident_class),
+            &format!("name {runbook}"),
+        );
+    }
+    if !registered(cx, &record.detected_by) {
+        refuse(
+            RefusalKind::UnknownActor,
+            format!("detected_by {} is not registered", record.detected_by),
+            "let the policy name it",
+        );
+    }
+    unmet.extend(record.problems());
+    scopes(&opened.scopes, unmet);
+    for item in &opened.evidence {
+        cx.held(&item.hash, item.item.as_str(), unmet);
+    }
+}
+
+fn registered(cx: &Context<'_>, who: &str) -> bool {
+    cx.policy.key_of(who).is_some()
+        || who.starts_with("external:")
+        || (who == cx.actor && cx.policy.key_of(cx.actor).is_some())
+}
+
+/// Scopes are sorted, unique and parse.
+fn scopes(list: &[String], unmet: &mut Vec<Unmet>) {
+    if !list.is_sorted_by(|a, b| a < b) {
+        unmet.push(Unmet::new(
+            RefusalKind::NotCanonical,
+            "scopes are not sorted and unique",
+            "7.1, D-015",
+            "sort them, without repeats",
+        ));
+    }
+    for text in list {
+        if let Err(error) = text.parse::<Scope>() {
+            unmet.push(Unmet::new(
+                RefusalKind::ScopeInvalid,
+                format!("{text:?}: {error}"),
+                "12.4, D-024, annex D.1",
+                "write kind:id as annex D.1 says",
+            ));
+        }
+    }
+}
+
+/// `incident.declared`: the act that TRIAGED records (D-020).
+pub(super) fn declare(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &IncidentDeclared,
+    unmet: &mut Vec<Unmet>,
+) {
+    let _ = cx;
+    scopes(&b.scopes, unmet);
+    if b.severity < view.record.severity && b.reason.as_deref().is_none_or(str::is_empty) {
+        unmet.push(Unmet::new(
+            RefusalKind::ReasonRequired,
+            format!("{} is lower than the proposed {}", b.severity, view.record.severity),
+            "4.2, D-020, D-027",
+            "say why",
+        ));
+    }
+    if b.class == IncidentClass::ObservabilityOnly && b.severity >= Severity::Sev2Medium {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("class: {} cannot be {}", b.class, b.severity),
+            "3.1, annex E.2",
+            "reclassify, or declare at most SEV_1_LOW",
+        ));
+    }
+    if b.blast.rank > BlastRank::OWN && b.scopes.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeRequired,
+            format!("blast rank {} without scopes", b.blast.rank.value()),
+            "8.3, D-032",
+            "name the affected scopes",
+        ));
+    }
+    if view.peak.is_some_and(|peak| b.severity < peak) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("severity: a new declaration cannot lower {}", view.severity),
+            "4, D-030",
+            "lower it by severity.changed, with its signatures",
+        ));
+    }
+}
+
+/// `severity.changed` (D-030).
+pub(super) fn severity(view: &IncidentView, b: &SeverityChanged, unmet: &mut Vec<Unmet>) {
+    if b.reason.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::ReasonRequired,
+            "no reason",
+            "4, D-030",
+            "say why the severity changes",
+        ));
+    }
+    let damage = view.network.as_ref().is_some_and(|n| n.newest.damage > 0);
+    if b.severity < view.severity && damage {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "quiet: the damage indicator is positive",
+            "4, D-030",
+            "lower the severity when no damage is seen any more",
+        ));
+    }
+    if view.declared.is_none() {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "declared: no severity was declared yet",
+            "4, D-020",
+            "declare class and severity first",
+        ));
+    }
+}
+
+/// `runbook.bound`: only a released version of this log (D-019, D-117).
+pub(super) fn bind(cx: &Context<'_>, b: &BoundRunbook, unmet: &mut Vec<Unmet>) {
+    if !cx.state.runbooks.contains(b) {
+        unmet.push(Unmet::new(
+            RefusalKind::VersionConflict,
+            format!("{} version {} with hash {} is not released here", b.id, b.version, b.hash),
+            "35.2, D-117",
+            "bind a version that log.created lists",
+        ));
+    }
+    cx.held(&b.object, "runbook", unmet);
+}
+
+/// `state.moved`: the lifecycle judges, on facts of the view.
+pub(super) fn moved(cx: &Context<'_>, view: &IncidentView, b: &StateMoved, unmet: &mut Vec<Unmet>) {
+    let basis = cx.signed.event().basis;
+    if !cx.is_machine() && basis.is_none_or(|basis| basis <= view.last_act) {
+        unmet.push(Unmet::new(
+            RefusalKind::StaleView,
+            format!("entry {} is newer than what the author had seen", view.last_act),
+            "5.1, annex B",
+            "read the incident again and decide anew",
+        ));
+    }
+    let by_system = cx.state.server.as_deref() == Some(cx.actor);
+    let request = Request {
+        from: b.from,
+        to: b.to,
+        roles: if by_system { vec![] } else { vec![cx.role] },
+        by_system,
+        detector_cleared: false,
+        reason: b.reason.clone(),
+        cause: b.cause.as_ref().map(|c| (c.kind, c.event)),
+        report: b.report,
+        new_evidence: b.new_evidence.clone(),
+        due: b.due,
+    };
+    if let Err(refusal) = lifecycle::admit(&facts::of(cx.state, view, cx.now), &request) {
+        unmet.extend(refusal.unmet().to_vec());
+    }
+}

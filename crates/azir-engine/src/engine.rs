@@ -1,0 +1,363 @@
+//! The control plane without I/O: inputs and a time go in, effects come out.
+//!
+//! Ledger before act: an accepted event first becomes [`Effect::Append`]; what it causes is held
+//! back until [`Input::Durable`] says that the entry is stored. The host performs effects and
+//! makes no choices. After a failed append the engine must be rebuilt from the store
+//! ([`Engine::load`]), which is the same fold.
+
+use std::collections::BTreeMap;
+
+use azir_ledger::entry::EntryMeta;
+use azir_ledger::event::EVENT_SCHEMA;
+use azir_ledger::{Digest, Entry, Event, SignedEvent, Timestamp};
+use azir_model::lifecycle::ContainingCause;
+use azir_model::restart::RestartFile;
+use azir_model::vocab::NodeRole;
+use azir_model::{IncidentId, IncidentState, Refusal, RefusalKind, Severity};
+use serde_json::Value;
+
+use crate::admit;
+use crate::body::{AttemptRefused, Body, MoveCause, StateMoved};
+use crate::state::{FoldError, State};
+
+/// Most accepted events that may wait for their durable acknowledgement; beyond it the engine
+/// answers `unavailable` (bounded queue).
+pub const PENDING_MAX: usize = 4_096;
+
+/// Content by hash, as far as the host holds it (vault or bundle).
+pub trait Objects {
+    /// The bytes whose SHA-256 is `digest`, if they are held and undamaged.
+    fn get(&self, digest: &Digest) -> Option<Vec<u8>>;
+}
+
+impl Objects for BTreeMap<Digest, Vec<u8>> {
+    fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
+        Self::get(self, digest).filter(|bytes| Digest::of(bytes) == *digest).cloned()
+    }
+}
+
+/// What the host tells the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// An author submits a signed event.
+    Submit(Box<SignedEvent>),
+    /// All entries below this log size are stored durably.
+    Durable(u64),
+    /// Time has passed: rules with deadlines look again.
+    Tick,
+}
+
+/// What the host must do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Store this entry durably, then say [`Input::Durable`].
+    Append(Box<Entry>),
+    /// Answer the author of this event.
+    Reply {
+        /// Hash of the event.
+        event: Digest,
+        /// Position, or everything that is not met.
+        outcome: Result<u64, Refusal>,
+    },
+    /// Sign this event as the server and submit it.
+    Record(Box<Event>),
+    /// Order these gates to close.
+    Close(Close),
+    /// Give this gate a lease that quotes the restart decision.
+    Reopen(Reopen),
+}
+
+/// An order to close gates; derived from a durable `measure.commanded`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The measure.
+    pub measure: String,
+    /// The node.
+    pub node: String,
+    /// The roles.
+    pub roles: Vec<NodeRole>,
+    /// Why.
+    pub reason: String,
+    /// Position of the command: rising, so a repeated order is recognised.
+    pub fence: u64,
+}
+
+/// A restart decision that the Recovery Operator carries out; the host sends the lease with the
+/// restart file that it quotes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reopen {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The node.
+    pub node: String,
+    /// The role.
+    pub role: NodeRole,
+    /// Hash of the decision event.
+    pub decision: Digest,
+    /// Decision, criteria and approvals, as signed: the gate checks them itself.
+    pub file: RestartFile,
+}
+
+/// The engine of one log.
+#[derive(Debug)]
+pub struct Engine {
+    log: String,
+    mode: String,
+    state: State,
+    durable: u64,
+    waiting: BTreeMap<u64, Vec<Effect>>,
+}
+
+impl Engine {
+    /// An engine for an empty log.
+    #[must_use]
+    pub fn new(log: &str, mode: &str) -> Self {
+        Self {
+            log: log.to_owned(),
+            mode: mode.to_owned(),
+            state: State::default(),
+            durable: 0,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Applies a stored entry at start-up: the same fold as live operation. Directives of entries
+    /// without a receipt are sent again by [`Engine::resend`].
+    ///
+    /// # Errors
+    /// [`FoldError`] names the entry whose view does not follow from its predecessors.
+    pub fn load(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        self.state.apply(entry)?;
+        self.durable = self.state.size;
+        Ok(())
+    }
+
+    /// The present state.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Origin of the log.
+    #[must_use]
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// `live`, or the drill.
+    #[must_use]
+    pub fn mode(&self) -> &str {
+        &self.mode
+    }
+
+    /// The only entrance. `now` is the log's clock.
+    pub fn step(&mut self, now: Timestamp, input: Input, objects: &dyn Objects) -> Vec<Effect> {
+        match input {
+            Input::Submit(signed) => self.submit(now, *signed, objects),
+            Input::Durable(size) => self.release(size),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        signed: SignedEvent,
+        objects: &dyn Objects,
+    ) -> Vec<Effect> {
+        let event = signed.hash();
+        if let Some(index) = self.state.accepted.get(&event) {
+            // Annex A: repeating an accepted request returns the first result.
+            return vec![Effect::Reply { event, outcome: Ok(*index) }];
+        }
+        if self.waiting.len() >= PENDING_MAX {
+            let outcome = Err(Refusal::one(
+                RefusalKind::Unavailable,
+                format!("{PENDING_MAX} accepted events wait to be stored"),
+                "2.1, bounded queue",
+                "submit again when the store has caught up",
+            ));
+            return vec![Effect::Reply { event, outcome }];
+        }
+        let now = self.state.clock.map_or(now, |clock| now.max(clock));
+        match admit::admit(&self.state, &self.log, &self.mode, &signed, now, objects) {
+            Ok(body) => self.accept(now, signed, &body),
+            Err(refused) => self.refuse(now, &signed, refused),
+        }
+    }
+
+    fn accept(&mut self, now: Timestamp, signed: SignedEvent, body: &Body) -> Vec<Effect> {
+        let (index, event) = (self.state.size, signed.hash());
+        let mut held = vec![Effect::Reply { event, outcome: Ok(index) }];
+        let view = match self.state.apply_body(&signed, now, body) {
+            Ok(view) => view,
+            Err(error) => {
+                let outcome = Err(Refusal::one(
+                    RefusalKind::InvalidSchema,
+                    error.to_string(),
+                    "D-013",
+                    "send an event about an incident of this log",
+                ));
+                return vec![Effect::Reply { event, outcome }];
+            }
+        };
+        held.extend(self.consequences(&signed, now, index, body));
+        self.waiting.insert(index, held);
+        let meta = EntryMeta { index, recorded: now, view };
+        vec![Effect::Append(Box::new(Entry { meta, signed }))]
+    }
+
+    fn refuse(&self, now: Timestamp, signed: &SignedEvent, refused: admit::Refused) -> Vec<Effect> {
+        let event = signed.hash();
+        let mut effects = Vec::new();
+        let about = signed.event();
+        let known =
+            about.subject.is_some_and(|s| self.state.incidents.contains_key(&IncidentId(s)));
+        if refused.authenticated && (known || about.subject.is_none()) {
+            let body = Body::AttemptRefused(AttemptRefused {
+                attempted: about.kind.clone(),
+                actor: about.actor.clone(),
+                event,
+                unmet: refused.refusal.unmet().to_vec(),
+            });
+            let subject = about.subject.filter(|_| known);
+            effects.extend(self.record(now, subject, &body));
+        }
+        effects.push(Effect::Reply { event, outcome: Err(refused.refusal) });
+        effects
+    }
+
+    /// Effects that an accepted event causes once it is durable.
+    fn consequences(
+        &self,
+        signed: &SignedEvent,
+        now: Timestamp,
+        index: u64,
+        body: &Body,
+    ) -> Vec<Effect> {
+        let Some(incident) = signed.event().subject.map(IncidentId) else { return Vec::new() };
+        let Some(view) = self.state.incidents.get(&incident) else { return Vec::new() };
+        match body {
+            Body::MeasureCommanded(b) => vec![Effect::Close(Close {
+                incident,
+                measure: b.measure.clone(),
+                node: b.node.clone(),
+                roles: b.roles.clone(),
+                reason: b.reason.clone(),
+                fence: index,
+            })],
+            Body::PhaseCarried(b) => {
+                let name = crate::fold::subsystem(&b.subsystem.node, b.subsystem.role);
+                let file = self.state.restart_file(view, &name, b.decision);
+                let reopen = |file| Reopen {
+                    incident,
+                    node: b.subsystem.node.clone(),
+                    role: b.subsystem.role,
+                    decision: b.decision,
+                    file,
+                };
+                file.map(reopen).map(Effect::Reopen).into_iter().collect()
+            }
+            Body::StateMoved(b) if b.to == IncidentState::Closed => {
+                // D-035: no critical incident rests in CLOSED.
+                if view.peak() < Severity::Sev4Critical {
+                    return Vec::new();
+                }
+                let due = self.state.policy.as_ref().map(|p| p.postmortem_due_ms).unwrap_or(0);
+                let moved = StateMoved {
+                    reason: Some(format!("peak severity is {}", view.peak())),
+                    due: Some(now.plus_ms(i64::try_from(due).unwrap_or(i64::MAX))),
+                    ..StateMoved::new(IncidentState::Closed, IncidentState::PostmortemPending)
+                };
+                self.record(now, Some(incident.0), &Body::StateMoved(moved))
+            }
+            Body::NetworkObserved(b) if b.damage > 0 => {
+                self.relapse(now, incident, index, signed.hash())
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// D-038: damage again sends the incident back to CONTAINING without waiting for a person.
+    fn relapse(
+        &self,
+        now: Timestamp,
+        incident: IncidentId,
+        index: u64,
+        event: Digest,
+    ) -> Vec<Effect> {
+        let Some(view) = self.state.incidents.get(&incident) else { return Vec::new() };
+        let from = view.state;
+        match from {
+            IncidentState::Stabilized | IncidentState::Recovering | IncidentState::Monitoring => {
+                let reason = Some(format!("damage indicator positive in entry {index}"));
+                let cause = Some(MoveCause { kind: ContainingCause::Relapse, event });
+                let to = IncidentState::Containing;
+                let moved = StateMoved { reason, cause, ..StateMoved::new(from, to) };
+                self.record(now, Some(incident.0), &Body::StateMoved(moved))
+            }
+            IncidentState::Detected
+            | IncidentState::Triaged
+            | IncidentState::Confirmed
+            | IncidentState::Containing
+            | IncidentState::Closed
+            | IncidentState::PostmortemPending
+            | IncidentState::PostmortemPublished => Vec::new(),
+        }
+    }
+
+    /// An event of the server itself, to be signed by the host.
+    fn record(&self, now: Timestamp, subject: Option<Digest>, body: &Body) -> Vec<Effect> {
+        let Some(server) = self.state.server.clone() else { return Vec::new() };
+        let value: Value = body.value();
+        vec![Effect::Record(Box::new(Event {
+            schema: EVENT_SCHEMA.to_owned(),
+            log: self.log.clone(),
+            mode: self.mode.clone(),
+            subject,
+            kind: body.kind().to_owned(),
+            body: value,
+            actor: server,
+            role: None,
+            at: now,
+            seen_final: None,
+            basis: Some(self.state.size),
+        }))]
+    }
+
+    fn release(&mut self, size: u64) -> Vec<Effect> {
+        self.durable = self.durable.max(size.min(self.state.size));
+        let later = self.waiting.split_off(&self.durable);
+        let released = std::mem::replace(&mut self.waiting, later);
+        released.into_values().flatten().collect()
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+        let _ = now;
+        self.resend()
+    }
+
+    /// Orders of measures that no gate has acknowledged: sent again, idempotent by their fence.
+    #[must_use]
+    pub fn resend(&self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (incident, view) in &self.state.incidents {
+            for (name, measure) in &view.measures {
+                let unsent = measure.commanded.index < self.durable;
+                if unsent && measure.released.is_none() && !measure.in_force() {
+                    effects.push(Effect::Close(Close {
+                        incident: *incident,
+                        measure: name.clone(),
+                        node: measure.node.clone(),
+                        roles: measure.roles.clone(),
+                        reason: "no acknowledgement yet".to_owned(),
+                        fence: measure.commanded.index,
+                    }));
+                }
+            }
+        }
+        effects
+    }
+}

@@ -1,0 +1,385 @@
+//! From the view to the facts that guards, criteria and runbook predicates ask for. Nothing here
+//! is taken from a request.
+
+use std::collections::BTreeMap;
+
+use azir_ledger::{Digest, Timestamp};
+use azir_model::class::ConfirmationKind;
+use azir_model::lifecycle::{
+    Cause, Confirmed, Decided, Declared, Facts, Measure, MeasureState, Plan, RecoveryState,
+    Resolution, Review, Watch,
+};
+use azir_model::policy::Deployment;
+use azir_model::vocab::NodeRole;
+use azir_model::{IncidentClass, IncidentState, RecoveryMode, Role, Severity};
+use azir_runbook::FactValue;
+
+use crate::body::{Adversarial, ReplayVerdict};
+use crate::evidence;
+use crate::fold::subsystem;
+use crate::state::State;
+use crate::status::is_disputed;
+use crate::view::{IncidentView, MeasureRecord};
+
+/// Contents of a postmortem (33.1), by the names used in `postmortem.published`.
+pub const POSTMORTEM_CONTENTS: [&str; 10] = [
+    "root_cause_class",
+    "triggering_condition",
+    "timeline",
+    "blast_radius",
+    "why_controls_did_or_did_not_work",
+    "immediate_fix",
+    "long_term_fix",
+    "changes_required",
+    "governance_change_needed",
+    "conformance_vectors",
+];
+
+/// Questions of 39.1 that a critical incident answers (D-122).
+pub const CONFORMANCE_QUESTIONS: usize = 3;
+
+/// Facts for the guards of annex B.
+#[must_use]
+pub fn of(state: &State, view: &IncidentView, now: Timestamp) -> Facts {
+    let policy = state.policy.as_ref();
+    let deployment = policy.map_or(Deployment::Serious, |p| p.deployment());
+    let mut facts = Facts::opened(view.class, view.record.severity, deployment);
+    facts.state = view.state;
+    facts.secondary = view.secondary.iter().copied().collect();
+    if let Some(policy) = policy {
+        facts.windows = policy.windows.clone();
+    }
+    facts.peak = view.peak();
+    facts.resolution = Resolution::Real;
+    facts.declared = declared(view);
+    facts.scopes = view.declared.as_ref().map(|_| view.scopes.len());
+    facts.blast = view.blast.as_ref().map(|b| b.rank);
+    facts.commander = view.holder(Role::IncidentCommander).map(str::to_owned);
+    let operator = view.holder(Role::RecoveryOperator).map(str::to_owned);
+    facts.recovery_operators = operator.into_iter().collect();
+    facts.runbook_bound = view.runbook.is_some();
+    facts.confirmations = confirmations(view);
+    facts.pins_missing = evidence::pins_missing(view);
+    facts.decision = decision(view);
+    facts.measures = view.measures.iter().map(|(name, m)| measure(name, m)).collect();
+    network(view, now, &mut facts);
+    facts.checkpoint = view.checkpoint.map(|c| c.block);
+    recovery(view, &mut facts);
+    facts.cause = cause(view);
+    facts.evidence_missing = evidence::missing(view);
+    facts.audit_missing = audit_missing(view);
+    facts.review =
+        view.review.as_ref().and_then(|m| m.role.map(|role| Review { by: m.by.clone(), role }));
+    facts.postmortem_missing = postmortem_missing(view);
+    facts.postmortem_signed =
+        view.postmortem.iter().flat_map(|p| p.signed_by.iter().copied()).collect();
+    facts
+}
+
+fn declared(view: &IncidentView) -> Option<Declared> {
+    let mark = view.declared.as_ref()?;
+    Some(Declared {
+        class: view.class,
+        severity: view.peak?,
+        by: mark.by.clone(),
+        role: mark.role?,
+        // Admission of the declaration demanded the reason where one is due.
+        reason: Some("recorded".to_owned()),
+    })
+}
+
+fn confirmations(view: &IncidentView) -> Vec<Confirmed> {
+    let kind = |name: &String| name.parse::<ConfirmationKind>().ok();
+    view.confirmations
+        .keys()
+        .filter_map(kind)
+        .map(|kind| Confirmed { kind, verified: true })
+        .collect()
+}
+
+fn decision(view: &IncidentView) -> Option<Decided> {
+    view.decision.as_ref().map(|d| Decided {
+        profile: d.profile,
+        observe_only: d.observe_only,
+        by: d.mark.by.clone(),
+        input: d.input,
+        output: d.output,
+        seconded: false,
+        override_incomplete: false,
+    })
+}
+
+fn measure(name: &str, m: &MeasureRecord) -> Measure {
+    let state = if m.released.is_some() {
+        MeasureState::Ended
+    } else if m.in_force() {
+        MeasureState::InForce
+    } else {
+        MeasureState::Requested
+    };
+    Measure {
+        name: name.to_owned(),
+        protocol: false,
+        state,
+        observes: false,
+        residual_accepted: false,
+        handed_over: false,
+    }
+}
+
+fn network(view: &IncidentView, now: Timestamp, facts: &mut Facts) {
+    let Some(network) = &view.network else {
+        facts.finalizing = false;
+        return;
+    };
+    facts.finalizing = network.newest.finalizing;
+    let since = network.damaged.unwrap_or(view.opened.at);
+    let quiet = u64::try_from(now.ms_since(since)).ok();
+    facts.quiet_for_ms = quiet.filter(|_| network.newest.damage == 0);
+    let height = network.newest.hard_final.height;
+    facts.hard_final_blocks_since = height.saturating_sub(network.damaged_height);
+    if view.state == IncidentState::Monitoring {
+        let entered = view.moves.last().map_or(view.opened.at, |m| m.mark.at);
+        facts.watch = Watch {
+            elapsed_ms: u64::try_from(now.ms_since(entered)).unwrap_or(0),
+            blocks: height.saturating_sub(view.entered_height),
+            outside: Vec::new(),
+        };
+        if !network.newest.finalizing {
+            facts.watch.outside.push("hard_final does not rise".to_owned());
+        }
+    }
+}
+
+fn recovery(view: &IncidentView, facts: &mut Facts) {
+    facts.plan = view.plan.as_ref().map(|p| Plan {
+        missing_parts: missing_parts(p),
+        entry_holds: entry_holds(view, p.mode),
+        prepared_by: p.prepared.by.clone(),
+        approved_by: p.approved.as_ref().map(|m| m.by.clone()),
+    });
+    facts.store_evidence_missing = view
+        .plan
+        .iter()
+        .flat_map(|p| &p.destroys)
+        .filter(|scope| !view.preserved.contains_key(*scope))
+        .cloned()
+        .collect();
+    facts.recovery = match &view.recovery {
+        None => RecoveryState::Unrecorded,
+        Some(r) => match (r.done, r.report) {
+            (true, Some(report)) => RecoveryState::Done { report },
+            (true, None) => RecoveryState::Unrecorded,
+            (false, proof) => RecoveryState::NoneRequired { reason: r.statement.clone(), proof },
+        },
+    };
+    facts.exit_missing = exit_missing(view);
+}
+
+fn missing_parts(plan: &crate::view::PlanRecord) -> Vec<String> {
+    let parts = [
+        ("target", plan.scope.is_empty()),
+        ("entry", plan.entry.is_empty()),
+        ("outputs", plan.outputs.is_empty()),
+        ("exit", plan.exits.is_empty()),
+    ];
+    parts.iter().filter(|(_, empty)| *empty).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Entry conditions of annex J.1, on observed facts.
+#[must_use]
+pub fn entry_holds(view: &IncidentView, mode: RecoveryMode) -> bool {
+    let replayed = view.replay.is_some() && view.checkpoint.is_some();
+    let hard_conflict = view.network.as_ref().is_some_and(|n| n.newest.conflicting_hard_final);
+    match mode {
+        RecoveryMode::SpeculativeBranchReset => replayed && !hard_conflict,
+        RecoveryMode::ProtocolSafeRestart => replayed && hard_conflict,
+        RecoveryMode::FinalizedReplay | RecoveryMode::LocalRebuild => outputs_closed(view),
+        // Entry of these two rests on restrictions, which no adapter reports yet.
+        RecoveryMode::DomainReenable | RecoveryMode::PostEmergencyNormalization => false,
+    }
+}
+
+/// True when every gate that this incident knows and that signs is closed (27.2 step 2).
+#[must_use]
+pub fn outputs_closed(view: &IncidentView) -> bool {
+    open_outputs(view).is_empty()
+}
+
+/// Gates of signing roles that are open, by name.
+#[must_use]
+pub fn open_outputs(view: &IncidentView) -> Vec<String> {
+    let signs = |name: &str| {
+        let role = name.rsplit('/').next().and_then(|r| r.parse::<NodeRole>().ok());
+        role.is_some_and(NodeRole::signs)
+    };
+    view.gates.iter().filter(|(name, g)| g.open && signs(name)).map(|(n, _)| n.clone()).collect()
+}
+
+/// Outputs, exit criteria and subsystems of the plan that are still missing.
+#[must_use]
+pub fn exit_missing(view: &IncidentView) -> Vec<String> {
+    let Some(plan) = &view.plan else { return vec!["a recovery plan".to_owned()] };
+    let items = plan.outputs.iter().chain(&plan.exits);
+    let mut missing: Vec<_> =
+        items.filter(|item| !plan.produced.contains_key(*item)).cloned().collect();
+    let closed =
+        plan.subsystems.iter().filter(|name| !view.gates.get(*name).is_some_and(|g| g.open));
+    missing.extend(closed.map(|name| format!("{name} is not open")));
+    missing
+}
+
+fn cause(view: &IncidentView) -> Cause {
+    match &view.cause {
+        None => Cause::Unknown,
+        Some(c) if c.kind.is_some() || c.adversarial == Some(Adversarial::Proven) => {
+            Cause::KindIdentified
+        }
+        Some(_) => Cause::Bounded,
+    }
+}
+
+/// The ten contents of 32.1 that are still missing; id and timeline are there by construction, the
+/// postmortem may be due (D-114).
+fn audit_missing(view: &IncidentView) -> Vec<String> {
+    let restarted = view.plan.iter().flat_map(|p| &p.subsystems);
+    let unsigned =
+        restarted.filter(|name| !view.restarts.get(*name).is_some_and(|r| r.decided.is_some()));
+    let items = [
+        ("who declared severity", view.declared.is_some()),
+        ("who declared the containment profile", view.decision.is_some()),
+        ("affected scopes", view.declared.is_some()),
+        ("evidence references", !view.evidence.is_empty()),
+        ("replay or rebuild results", view.replay.is_some() || view.recovery.is_some()),
+        ("restart criteria and sign-off", unsigned.count() == 0),
+    ];
+    items.iter().filter(|(_, there)| !there).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+fn postmortem_missing(view: &IncidentView) -> Vec<String> {
+    let Some(postmortem) = &view.postmortem else {
+        return vec!["the postmortem".to_owned()];
+    };
+    let lacks = |name: &str| !postmortem.contents.iter().any(|c| c == name);
+    let mut missing: Vec<String> =
+        POSTMORTEM_CONTENTS.iter().filter(|n| lacks(n)).map(|n| (*n).to_owned()).collect();
+    let proven = view.cause.as_ref().is_some_and(|c| c.adversarial == Some(Adversarial::Proven));
+    if postmortem.kinds.is_empty() && !proven {
+        missing.push("root cause kinds (33.2)".to_owned());
+    }
+    if view.peak() >= Severity::Sev4Critical && postmortem.conformance.len() < CONFORMANCE_QUESTIONS
+    {
+        missing.push("conformance answers (39.1)".to_owned());
+    }
+    missing
+}
+
+/// Facts that runbook predicates may name. What is not known is absent, never false.
+#[must_use]
+pub fn for_runbook(
+    state: &State,
+    view: &IncidentView,
+    now: Timestamp,
+) -> BTreeMap<String, FactValue> {
+    let lifecycle = of(state, view, now);
+    let mut facts = BTreeMap::new();
+    let mut yes = |name: &str, value: bool| {
+        facts.insert(name.to_owned(), FactValue::Bool(value));
+    };
+    yes("incident_open", view.is_open());
+    yes("disputed_label_shown", is_disputed(view) || view.recovery.is_some());
+    if !view.gates.is_empty() {
+        yes("own_outputs_closed", outputs_closed(view));
+    }
+    yes("measures_verified", view.measures.values().all(MeasureRecord::in_force));
+    yes("checkpoint_computed", view.checkpoint.is_some() || view.replay.is_some());
+    for kind in ["conflicting_certificates", "committee_differs"] {
+        let name = match kind {
+            "conflicting_certificates" => "conflicting_notarization_verified",
+            _ => "committee_mismatch_verified",
+        };
+        if view.confirmations.contains_key(kind) {
+            yes(name, true);
+        }
+    }
+    if view.confirmations.contains_key("conflicting_certificates") {
+        // Two verifying certificates of one slot share at least 2q - n signers (D-069).
+        yes("double_sign_pair_verified", true);
+        yes("candidates_doubtful", true);
+    }
+    let validation = [IncidentClass::Validation, IncidentClass::Bvm];
+    yes("validation_fault_unbounded", view.duties.iter().any(|c| validation.contains(c)));
+    if let Some(network) = &view.network {
+        yes("store_checksum_ok", network.newest.store_ok);
+        yes("conflicting_hard_final", network.newest.conflicting_hard_final);
+        yes("protocol_measure_effective", network.newest.finalizing);
+        let window = lifecycle.windows.stab_ms.at(view.peak());
+        yes("damage_quiet", lifecycle.quiet_for_ms.is_some_and(|q| q >= window));
+    }
+    if let Some(replay) = &view.replay {
+        yes("replay_match", replay.verdict == ReplayVerdict::Match);
+        yes("implementations_differ", replay.verdict == ReplayVerdict::Diverged);
+        yes("restrictions_revalidated", replay.verdict == ReplayVerdict::Match);
+    }
+    if !view.accepted.is_empty() {
+        yes("restart_accepted", true);
+        // Acceptance is admitted only for a manifest whose signatures the adapter verified.
+        yes("restart_manifest_signed", true);
+    }
+    for item in view.plan.iter().flat_map(|p| p.produced.keys()) {
+        if azir_runbook::fact::known(item)
+            .is_some_and(|k| k.kind == azir_runbook::fact::FactType::Bool)
+        {
+            yes(item, true);
+        }
+    }
+    let decided = view.restarts.values().any(|r| r.decision.is_some());
+    yes("restart_decision_valid", decided);
+    yes("restart_criteria_met", decided);
+    counts(state, view, now, &mut facts);
+    facts
+}
+
+fn counts(
+    state: &State,
+    view: &IncidentView,
+    now: Timestamp,
+    facts: &mut BTreeMap<String, FactValue>,
+) {
+    let mut count = |name: &str, value: usize| {
+        facts.insert(name.to_owned(), FactValue::Int(i64::try_from(value).unwrap_or(i64::MAX)));
+    };
+    if let Some(blast) = &view.blast {
+        count("blast_rank", usize::from(blast.rank.value()));
+    }
+    if let Some(replay) = &view.replay {
+        count("replay_implementations", replay.families.len());
+    }
+    count("phase_dwelt", usize::from(crate::phases::dwelt(state, view, now)));
+    if let Some(plan) = &view.plan {
+        if plan.produced.contains_key("hard_final_advanced_two_epochs") {
+            count("hard_final_epochs_advanced", 2);
+        }
+    }
+}
+
+/// Own gates that must be closed before anything is loaded for a replay: all signing roles of the
+/// policy's nodes whose newest statement is not "closed" (27.2 step 2).
+#[must_use]
+pub fn not_frozen(state: &State, view: &IncidentView) -> Vec<String> {
+    let nodes = state.policy.iter().flat_map(|p| &p.nodes);
+    let gates = nodes.flat_map(|n| n.roles.iter().map(|r| (subsystem(&n.node, *r), *r)));
+    gates
+        .filter(|(name, role)| {
+            let known = view.gates.get(name).or_else(|| state.gates.get(name));
+            role.signs() && known.is_none_or(|g| g.open)
+        })
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Content digests that the view refers to as held evidence.
+#[must_use]
+pub fn held(view: &IncidentView) -> Vec<Digest> {
+    view.evidence.values().flat_map(|r| r.held.iter().map(|d| d.hash)).collect()
+}

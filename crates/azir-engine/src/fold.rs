@@ -1,0 +1,410 @@
+//! How each event changes the view of its incident. Only assignments: whether an event may happen
+//! is decided before (`admit`), so folding a log never refuses what was accepted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use azir_ledger::{Event, SignedEvent, Timestamp};
+use azir_model::approval::act_digest;
+use azir_model::directive::GateStatement;
+use azir_model::vocab::NodeRole;
+use azir_model::{Choice, IncidentId, Profile, Role};
+use azir_runbook::{Recorded, RunEvent};
+
+use crate::body::{
+    Body, DecisionRecorded, EvidenceItems, IncidentDeclared, IncidentOpened, MeasureCommanded,
+    NetworkObserved, RecoveryPlanned,
+};
+use crate::view::{
+    ApprovalRecord, AttemptRecord, DecisionRecord, GateRecord, IncidentView, Mark, MeasureRecord,
+    Moved, NetworkRecord, PlanRecord, PostmortemRecord, RecoveryStateRecord, ReplayRecord,
+    RoleHolder, Settled,
+};
+
+/// Where in the log an event stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// Index.
+    pub index: u64,
+    /// The log's time.
+    pub recorded: Timestamp,
+}
+
+fn mark(event: &Event, at: Position) -> Mark {
+    let role = event.role.as_deref().and_then(|r| r.parse::<Role>().ok());
+    Mark { by: event.actor.clone(), role, index: at.index, at: at.recorded }
+}
+
+/// Name of a gate or subsystem: `node/role`.
+#[must_use]
+pub fn subsystem(node: &str, role: NodeRole) -> String {
+    format!("{node}/{role}")
+}
+
+/// The view of an incident at its opening.
+#[must_use]
+pub fn open(id: IncidentId, opened: &IncidentOpened, event: &Event, at: Position) -> IncidentView {
+    let record = &opened.record;
+    let mut view = IncidentView {
+        id,
+        record: record.clone(),
+        opened: mark(event, at),
+        state: record.status,
+        entered_height: 0,
+        due: None,
+        moves: Vec::new(),
+        class: record.incident_class,
+        secondary: BTreeSet::new(),
+        duties: BTreeSet::from([record.incident_class]),
+        severity: record.severity,
+        peak: None,
+        declared: None,
+        declared_by_two: false,
+        scopes: opened.scopes.clone(),
+        blast: None,
+        profile: record.current_response_profile,
+        roles: BTreeMap::new(),
+        runbook: None,
+        run: azir_runbook::RunState::default(),
+        run_events: Vec::new(),
+        evidence: BTreeMap::new(),
+        preserved: BTreeMap::new(),
+        confirmations: BTreeMap::new(),
+        decision: None,
+        measures: BTreeMap::new(),
+        gates: BTreeMap::new(),
+        network: None,
+        replay: None,
+        checkpoint: None,
+        plan: None,
+        recovery: None,
+        restarts: BTreeMap::new(),
+        accepted: BTreeMap::new(),
+        approvals: Vec::new(),
+        drafts: Vec::new(),
+        cause: None,
+        review: None,
+        postmortem: None,
+        attempts: Vec::new(),
+        last_act: at.index,
+    };
+    for item in &opened.evidence {
+        let slot = view.evidence.entry(item.item).or_default();
+        slot.pinned = true;
+        slot.held.push(item.clone());
+    }
+    view
+}
+
+/// Applies one event to the view of its incident.
+pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: Position) {
+    let event = signed.event();
+    let mark = mark(event, at);
+    if is_act(body) {
+        view.last_act = at.index;
+    }
+    match body {
+        Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {}
+        Body::NoteAdded(_) | Body::StatusPublished(_) => {}
+        Body::RoleAssigned(b) => {
+            let holder = RoleHolder { person: b.person.clone(), accepted: false };
+            view.roles.insert(b.role, holder);
+        }
+        Body::RoleAccepted(b) => {
+            if let Some(holder) = view.roles.get_mut(&b.role) {
+                holder.accepted = true;
+            }
+        }
+        Body::IncidentDeclared(b) => {
+            let act = act_digest(&event.kind, event.subject, &event.body);
+            let seconded = |a: &ApprovalRecord| a.act == act && a.mark.by != event.actor;
+            view.declared_by_two = view.approvals.iter().any(seconded);
+            declare(view, b, mark);
+        }
+        Body::SeverityChanged(b) => {
+            view.severity = b.severity;
+            view.peak = view.peak.max(Some(b.severity));
+        }
+        Body::RunbookBound(b) => view.runbook = Some(b.clone()),
+        Body::EvidencePinned(b) => hold(view, b, false),
+        Body::EvidenceCollected(b) => hold(view, b, true),
+        Body::EvidenceSettled(b) => {
+            let (reason, tried) = (b.reason.clone(), b.tried.clone().unwrap_or_default());
+            let settled = Settled { state: b.state, reason, tried, mark };
+            view.evidence.entry(b.item).or_default().settled = Some(settled);
+        }
+        Body::EvidencePreserved(b) => {
+            view.preserved.insert(b.scope.clone(), mark);
+        }
+        Body::ConfirmationVerified(b) => {
+            view.confirmations.insert(b.kind.clone(), b.object);
+        }
+        Body::StateMoved(b) => {
+            view.moves.push(Moved { from: b.from, to: b.to, mark });
+            view.state = b.to;
+            view.entered_height = view.network.as_ref().map_or(0, |n| n.newest.hard_final.height);
+            view.due = b.due.or(view.due);
+        }
+        Body::DecisionRecorded(b) => decide(view, b, mark),
+        Body::MeasureCommanded(b) => command(view, b, mark),
+        Body::MeasureReleased(b) => {
+            if let Some(measure) = view.measures.get_mut(&b.measure) {
+                measure.released = Some(mark);
+            }
+        }
+        Body::GateStated(b) => state_gate(view, &b.statement.body, mark, at),
+        Body::NetworkObserved(b) => observe(view, b, at),
+        Body::AttemptRefused(b) => view.attempts.push(AttemptRecord {
+            attempted: b.attempted.clone(),
+            actor: b.actor.clone(),
+            kinds: b.unmet.iter().map(|u| u.kind.to_string()).collect(),
+            index: at.index,
+        }),
+        Body::Run(b) => run(view, signed, b, mark),
+        Body::ReplayReported(_)
+        | Body::CheckpointPinned(_)
+        | Body::RecoveryPlanned(_)
+        | Body::RecoveryApproved(_)
+        | Body::RecoveryProduced(_)
+        | Body::RecoveryRecorded(_)
+        | Body::CriterionSigned(_)
+        | Body::RestartDecided(_)
+        | Body::PhaseCarried(_)
+        | Body::ApprovalGiven(_)
+        | Body::DraftMade(_)
+        | Body::ManifestAccepted(_)
+        | Body::CauseStated(_)
+        | Body::ReviewSigned(_)
+        | Body::PostmortemPublished(_) => recover(view, signed, body, mark),
+    }
+}
+
+/// The second half of [`advance`]: recovery, restart and closing.
+fn recover(view: &mut IncidentView, signed: &SignedEvent, body: &Body, mark: Mark) {
+    match body {
+        Body::ReplayReported(b) => {
+            view.replay = Some(ReplayRecord {
+                report: b.report,
+                verdict: b.verdict,
+                families: b.families.clone(),
+                checkpoint: b.checkpoint,
+                mark,
+            });
+        }
+        Body::CheckpointPinned(b) => view.checkpoint = Some(b.checkpoint),
+        Body::RecoveryPlanned(b) => view.plan = Some(plan(b, signed, mark)),
+        Body::RecoveryApproved(b) => {
+            if let Some(plan) = view.plan.as_mut().filter(|p| p.event == b.plan) {
+                plan.approved = Some(mark);
+            }
+        }
+        Body::RecoveryProduced(b) => {
+            if let Some(plan) = view.plan.as_mut() {
+                plan.produced.insert(b.item.clone(), b.proof);
+            }
+        }
+        Body::RecoveryRecorded(b) => {
+            let statement = b.statement.clone();
+            view.recovery = Some(RecoveryStateRecord { done: b.done, statement, report: b.report });
+        }
+        Body::CriterionSigned(b) => {
+            let name = subsystem(&b.subsystem.node, b.subsystem.role);
+            let restart = view.restarts.entry(name).or_default();
+            restart.criteria.insert(b.criterion.to_string(), signed.hash());
+            restart.criteria_by.insert(mark.by);
+            // A decision quotes a digest of the criteria: a newer criterion ends it (D-104).
+            restart.decision = None;
+        }
+        Body::RestartDecided(b) => {
+            let name = subsystem(&b.subsystem.node, b.subsystem.role);
+            let restart = view.restarts.entry(name).or_default();
+            restart.decision = Some(signed.hash());
+            restart.decided = Some(mark);
+        }
+        Body::PhaseCarried(b) => {
+            let name = subsystem(&b.subsystem.node, b.subsystem.role);
+            view.restarts.entry(name).or_default().carried = Some(mark);
+        }
+        Body::ApprovalGiven(b) => {
+            view.approvals.push(ApprovalRecord { act: b.act, event: signed.hash(), mark });
+        }
+        Body::DraftMade(b) => view.drafts.push((b.draft, b.object)),
+        Body::ManifestAccepted(b) => {
+            view.accepted.insert(mark.by, b.manifest);
+        }
+        Body::CauseStated(b) => view.cause = Some(b.clone()),
+        Body::ReviewSigned(_) => view.review = Some(mark),
+        Body::PostmortemPublished(b) => {
+            let event = signed.event();
+            let act = act_digest(&event.kind, event.subject, &event.body);
+            let others = view.approvals.iter().filter(|a| a.act == act);
+            let mut signed_by: BTreeSet<Role> = others.filter_map(|a| a.mark.role).collect();
+            signed_by.extend(mark.role);
+            view.postmortem = Some(PostmortemRecord {
+                document: b.document,
+                contents: b.contents.clone(),
+                kinds: b.kinds.clone(),
+                conformance: b.conformance.clone(),
+                signed_by,
+                mark,
+            });
+        }
+        _ => {}
+    }
+}
+
+/// Acts of people or rules that make an older view stale (`stale_view`).
+fn is_act(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::IncidentOpened(_)
+            | Body::IncidentDeclared(_)
+            | Body::SeverityChanged(_)
+            | Body::StateMoved(_)
+            | Body::DecisionRecorded(_)
+            | Body::RecoveryPlanned(_)
+    )
+}
+
+fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
+    view.class = b.class;
+    view.secondary = b.secondary.iter().copied().collect();
+    view.duties.insert(b.class);
+    view.duties.extend(&b.secondary);
+    view.severity = b.severity;
+    view.peak = view.peak.max(Some(b.severity));
+    view.scopes = b.scopes.clone();
+    view.blast = Some(b.blast.clone());
+    view.declared = Some(mark);
+}
+
+fn hold(view: &mut IncidentView, b: &EvidenceItems, collected: bool) {
+    for item in &b.items {
+        let slot = view.evidence.entry(item.item).or_default();
+        slot.pinned |= !collected;
+        slot.collected |= collected;
+        slot.verified_by = b.verified_by.clone().or(slot.verified_by.take());
+        if !slot.held.contains(item) {
+            slot.held.push(item.clone());
+        }
+    }
+}
+
+fn decide(view: &mut IncidentView, b: &DecisionRecorded, mark: Mark) {
+    view.profile = b.profile;
+    view.decision = Some(DecisionRecord {
+        input: b.input,
+        output: b.output,
+        profile: b.profile,
+        recommended: b.recommended,
+        residual_accepted: b.residual_accepted,
+        residual: b.residual.clone(),
+        observe_only: b.observe_only,
+        mark,
+    });
+    if view.profile == Profile::ForensicOnly {
+        view.duties.insert(view.class);
+    }
+}
+
+fn command(view: &mut IncidentView, b: &MeasureCommanded, mark: Mark) {
+    let closed = |role: &NodeRole| {
+        view.gates.get(&subsystem(&b.node, *role)).is_some_and(|g| !g.open && g.latched)
+    };
+    let record = MeasureRecord {
+        choice: b.choice,
+        node: b.node.clone(),
+        roles: b.roles.clone(),
+        commanded: mark,
+        acknowledged: b.roles.iter().copied().filter(closed).collect(),
+        released: None,
+    };
+    view.measures.insert(b.measure.clone(), record);
+}
+
+/// The record of a gate after a statement; `since` moves only when the gate changed state.
+#[must_use]
+pub fn gate_record(
+    statement: &GateStatement,
+    at: Position,
+    known: &BTreeMap<String, GateRecord>,
+) -> (String, GateRecord) {
+    let name = subsystem(&statement.node, statement.role);
+    let open = !statement.gate.is_closed();
+    let before = known.get(&name);
+    let since = before.filter(|g| g.open == open).map_or(at.recorded, |g| g.since);
+    let record = GateRecord {
+        open,
+        latched: !statement.latch.is_empty(),
+        sequence: statement.sequence,
+        since,
+        stated: at.recorded,
+    };
+    (name, record)
+}
+
+/// A gate's own closure under no command is an automatic measure of the incident (D-084).
+fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at: Position) {
+    let (name, record) = gate_record(statement, at, &view.gates);
+    let (node, role) = (&statement.node, statement.role);
+    if !record.open && record.latched {
+        let mut covered = false;
+        for measure in view.measures.values_mut().filter(|m| m.released.is_none()) {
+            if measure.node == *node && measure.roles.contains(&role) {
+                measure.acknowledged.insert(role);
+                covered = true;
+            }
+        }
+        if !covered {
+            // D-061: the label follows the measure; stopping a proposer is a reduction of 11.1.
+            let choice = match role {
+                NodeRole::Proposer => Choice::LocalDegraded,
+                _ => Choice::LocalServiceHalt,
+            };
+            let measure = MeasureRecord {
+                choice,
+                node: node.clone(),
+                roles: vec![role],
+                commanded: mark,
+                acknowledged: BTreeSet::from([role]),
+                released: None,
+            };
+            view.measures.insert(format!("auto:{name}"), measure);
+        }
+    }
+    view.gates.insert(name, record);
+}
+
+fn observe(view: &mut IncidentView, b: &NetworkObserved, at: Position) {
+    let before = view.network.take();
+    let height = b.hard_final.height;
+    let (damaged, damaged_height) = if b.damage > 0 {
+        (Some(at.recorded), height)
+    } else {
+        before.map_or((None, height), |n| (n.damaged, n.damaged_height))
+    };
+    view.network =
+        Some(NetworkRecord { newest: b.clone(), at: at.recorded, damaged, damaged_height });
+}
+
+fn plan(b: &RecoveryPlanned, signed: &SignedEvent, mark: Mark) -> PlanRecord {
+    PlanRecord {
+        event: signed.hash(),
+        mode: b.mode,
+        scope: b.scope.clone(),
+        entry: b.entry.clone(),
+        outputs: b.outputs.clone(),
+        exits: b.exits.clone(),
+        destroys: b.destroys.clone(),
+        subsystems: b.subsystems.clone(),
+        prepared: mark,
+        approved: None,
+        produced: BTreeMap::new(),
+    }
+}
+
+fn run(view: &mut IncidentView, signed: &SignedEvent, event: &RunEvent, mark: Mark) {
+    let role = mark.role.unwrap_or(Role::Automatic);
+    let recorded = Recorded { at: mark.at, actor: mark.by, role, event: event.clone() };
+    azir_runbook::apply(&mut view.run, &recorded);
+    view.run_events.push(signed.hash());
+}

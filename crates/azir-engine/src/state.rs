@@ -1,0 +1,202 @@
+//! The whole state of a log: its policy and its incidents. It is the fold of the entries; live
+//! operation, start-up and the offline check all call [`State::apply`] (rule 2).
+
+use std::collections::BTreeMap;
+
+use azir_ledger::{CanonError, Digest, Entry, SignedEvent, Timestamp};
+use azir_model::IncidentId;
+use azir_model::approval::act_digest;
+use azir_model::policy::Policy;
+use azir_model::refusal::Unmet;
+use azir_model::restart::{RestartFile, SignedText};
+use serde::Serialize;
+
+use crate::body::{Body, BoundRunbook};
+use crate::fold;
+use crate::view::{GateRecord, IncidentView};
+
+/// Tag of the hash of the log view: what entries without an incident change.
+pub const LOG_VIEW_TAG: &str = "AZ:LOG:VIEW:";
+
+/// Why an entry cannot be applied. Never happens to an entry that was admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// The body is none of this version.
+    #[error("{}", .0.what)]
+    Body(Unmet),
+    /// The entry is about an incident that was never opened.
+    #[error("entry {index} is about an incident that this log never opened")]
+    UnknownIncident {
+        /// Index of the entry.
+        index: u64,
+    },
+    /// The view has no canonical form.
+    #[error(transparent)]
+    Canon(#[from] CanonError),
+    /// The entry's index is not the next one.
+    #[error("entry {found} where {expected} is due")]
+    Index {
+        /// Index that is due.
+        expected: u64,
+        /// Index of the entry.
+        found: u64,
+    },
+    /// The entry carries another view hash than its events give.
+    #[error("entry {index} carries view {found}, its events give {computed}")]
+    View {
+        /// Index of the entry.
+        index: u64,
+        /// Hash in the entry.
+        found: Digest,
+        /// Recomputed hash.
+        computed: Digest,
+    },
+}
+
+/// State of a log.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct State {
+    /// Number of entries applied.
+    pub size: u64,
+    /// Policy and machines, from `log.created`.
+    pub policy: Option<Policy>,
+    /// Actor id of the machine that keeps the log.
+    pub server: Option<String>,
+    /// Released runbooks.
+    pub runbooks: Vec<BoundRunbook>,
+    /// Revoked actors and the position from which their key is void (D-051).
+    pub revoked: BTreeMap<String, u64>,
+    /// Newest statement of each gate, by `node/role`.
+    pub gates: BTreeMap<String, GateRecord>,
+    /// Incidents.
+    #[serde(skip)]
+    pub incidents: BTreeMap<IncidentId, IncidentView>,
+    /// Position of every accepted event, by hash: a repeat returns the first result.
+    #[serde(skip)]
+    pub accepted: BTreeMap<Digest, u64>,
+    /// Criteria, restart decisions and approvals as signed: what a restart file is made of.
+    #[serde(skip)]
+    pub signatures: BTreeMap<Digest, SignedEvent>,
+    /// Log time of the newest entry.
+    #[serde(skip)]
+    pub clock: Option<Timestamp>,
+}
+
+impl State {
+    /// Applies an admitted body at the next position and gives the hash of the view it produces.
+    ///
+    /// # Errors
+    /// [`FoldError`]; then nothing is changed.
+    pub fn apply_body(
+        &mut self,
+        signed: &SignedEvent,
+        recorded: Timestamp,
+        body: &Body,
+    ) -> Result<Digest, FoldError> {
+        let at = fold::Position { index: self.size, recorded };
+        let event = signed.event();
+        let hash = if let (Body::IncidentOpened(opened), Some(subject)) = (body, event.subject) {
+            let view = fold::open(IncidentId(subject), opened, event, at);
+            let hash = view.hash()?;
+            self.incidents.insert(IncidentId(subject), view);
+            hash
+        } else if let Some(subject) = event.subject {
+            let known = self.incidents.get_mut(&IncidentId(subject));
+            let view = known.ok_or(FoldError::UnknownIncident { index: at.index })?;
+            fold::advance(view, signed, body, at);
+            if let Body::GateStated(stated) = body {
+                let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
+                self.gates.insert(name, record);
+            }
+            view.hash()?
+        } else {
+            self.apply_to_log(body, at);
+            Digest::of_canonical(LOG_VIEW_TAG, self)?
+        };
+        match body {
+            Body::CriterionSigned(_) | Body::RestartDecided(_) | Body::ApprovalGiven(_) => {
+                self.signatures.insert(signed.hash(), signed.clone());
+            }
+            _ => {}
+        }
+        self.accepted.insert(signed.hash(), at.index);
+        self.clock = Some(recorded);
+        self.size += 1;
+        Ok(hash)
+    }
+
+    /// Applies an entry of the log and compares its view hash.
+    ///
+    /// # Errors
+    /// [`FoldError`]; the state must not be used any further.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        let index = entry.meta.index;
+        if index != self.size {
+            return Err(FoldError::Index { expected: self.size, found: index });
+        }
+        let event = entry.signed.event();
+        let body = Body::parse(&event.kind, &event.body).map_err(FoldError::Body)?;
+        let computed = self.apply_body(&entry.signed, entry.meta.recorded, &body)?;
+        if computed == entry.meta.view {
+            Ok(())
+        } else {
+            Err(FoldError::View { index, found: entry.meta.view, computed })
+        }
+    }
+
+    /// The restart file of one subsystem: its decision, the criteria that the view holds, and all
+    /// approvals of that decision.
+    #[must_use]
+    pub fn restart_file(
+        &self,
+        view: &IncidentView,
+        subsystem: &str,
+        decision: Digest,
+    ) -> Option<RestartFile> {
+        let decision = self.signatures.get(&decision)?;
+        self.restart_file_of(view, subsystem, decision)
+    }
+
+    /// As [`State::restart_file`], for a decision that is only proposed yet.
+    #[must_use]
+    pub fn restart_file_of(
+        &self,
+        view: &IncidentView,
+        subsystem: &str,
+        decision: &SignedEvent,
+    ) -> Option<RestartFile> {
+        let event = decision.event();
+        let act = act_digest(&event.kind, event.subject, &event.body);
+        let text = |hash: &Digest| self.signatures.get(hash).map(SignedText::of);
+        let criteria = view.restarts.get(subsystem).map(|r| &r.criteria);
+        Some(RestartFile {
+            decision: SignedText::of(decision),
+            criteria: criteria?.values().filter_map(text).collect(),
+            approvals: view
+                .approvals
+                .iter()
+                .filter(|a| a.act == act)
+                .filter_map(|a| text(&a.event))
+                .collect(),
+        })
+    }
+
+    fn apply_to_log(&mut self, body: &Body, at: fold::Position) {
+        match body {
+            Body::LogCreated(created) => {
+                self.policy = Some(created.policy.clone());
+                self.server = Some(created.server.clone());
+                self.runbooks = created.runbooks.clone();
+            }
+            Body::KeyRevoked(revoked) => {
+                self.revoked.insert(revoked.actor.clone(), at.index + 1);
+            }
+            Body::GateStated(stated) => {
+                let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
+                self.gates.insert(name, record);
+            }
+            // Every other kind needs an incident, which admission has checked.
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The incident view: what the events of one incident say now. It is a fold and nothing else
+//! (D-013); its hash stands in every entry, so anybody can recompute it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use azir_ledger::{CanonError, Digest, SeenFinal, Timestamp};
+use azir_model::evidence::{Descriptor, Item};
+use azir_model::vocab::NodeRole;
+use azir_model::{
+    Choice, IncidentClass, IncidentId, IncidentState, OpeningRecord, Profile, RecoveryMode, Role,
+    Severity,
+};
+use azir_runbook::RunState;
+use serde::Serialize;
+
+use crate::body::{
+    Blast, BoundRunbook, CauseStated, ConformanceAnswer, DraftKind, NetworkObserved, ReplayVerdict,
+    RootKind, SettledState,
+};
+
+/// Tag of the hash of an incident view (D-013).
+pub const VIEW_TAG: &str = "AZ:INCIDENT:VIEW:";
+
+/// Who did something, in which role, and at which position of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mark {
+    /// The actor.
+    pub by: String,
+    /// The role acted in, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Log index.
+    pub index: u64,
+    /// The log's time.
+    pub at: Timestamp,
+}
+
+/// One transition that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// State that was left.
+    pub from: IncidentState,
+    /// State that was entered.
+    pub to: IncidentState,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// A role and who holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RoleHolder {
+    /// The person.
+    pub person: String,
+    /// True once the person accepted.
+    pub accepted: bool,
+}
+
+/// What is held for one checklist item.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ItemRecord {
+    /// Content that is held, by hash.
+    pub held: Vec<Descriptor>,
+    /// True once pinned.
+    pub pinned: bool,
+    /// True once gathered and stored.
+    pub collected: bool,
+    /// Rule by which content was verified (D-058).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_by: Option<String>,
+    /// End state without content (D-054).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+/// An end state without content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// Which.
+    pub state: SettledState,
+    /// Why.
+    pub reason: String,
+    /// What was tried; empty for `not_applicable`.
+    pub tried: String,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// The containment decision in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DecisionRecord {
+    /// Hash of the input.
+    pub input: Digest,
+    /// Hash of the output.
+    pub output: Digest,
+    /// Declared profile.
+    pub profile: Profile,
+    /// Recommended profile.
+    pub recommended: Profile,
+    /// Residual harm accepted by the author.
+    pub residual_accepted: bool,
+    /// Channels whose harm the output leaves uncontained or late.
+    pub residual: Vec<String>,
+    /// True when the output applies nothing and requests nothing.
+    pub observe_only: bool,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// A local measure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MeasureRecord {
+    /// Kind.
+    pub choice: Choice,
+    /// Node.
+    pub node: String,
+    /// Roles.
+    pub roles: Vec<NodeRole>,
+    /// Command, or the gate's own closure for automatic measures.
+    pub commanded: Mark,
+    /// Roles whose gate has stated that it is closed.
+    pub acknowledged: BTreeSet<NodeRole>,
+    /// Set when released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<Mark>,
+}
+
+impl MeasureRecord {
+    /// True when every gate of the measure has stated that it is closed.
+    #[must_use]
+    pub fn in_force(&self) -> bool {
+        self.roles.iter().all(|r| self.acknowledged.contains(r))
+    }
+}
+
+/// Newest statement of one gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GateRecord {
+    /// True when open.
+    pub open: bool,
+    /// True when latched.
+    pub latched: bool,
+    /// Gate's own sequence number.
+    pub sequence: u64,
+    /// Log time since when it has been in this state.
+    pub since: Timestamp,
+    /// Log time of the newest statement.
+    pub stated: Timestamp,
+}
+
+/// What the network is known to do, by the newest verified observation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NetworkRecord {
+    /// The newest observation.
+    pub newest: NetworkObserved,
+    /// Log time of it.
+    pub at: Timestamp,
+    /// Log time of the newest observation with damage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<Timestamp>,
+    /// Hard-final height when damage was last seen.
+    pub damaged_height: u64,
+}
+
+/// Newest replay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReplayRecord {
+    /// Report.
+    pub report: Digest,
+    /// Verdict.
+    pub verdict: ReplayVerdict,
+    /// Source families.
+    pub families: Vec<String>,
+    /// Checkpoint it ran from.
+    pub checkpoint: SeenFinal,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// The recovery plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanRecord {
+    /// Hash of its event.
+    pub event: Digest,
+    /// Mode.
+    pub mode: RecoveryMode,
+    /// Target scope.
+    pub scope: String,
+    /// Entry condition.
+    pub entry: String,
+    /// Expected outputs.
+    pub outputs: Vec<String>,
+    /// Exit criteria.
+    pub exits: Vec<String>,
+    /// Scopes whose stores are destroyed.
+    pub destroys: Vec<String>,
+    /// Subsystems to bring back.
+    pub subsystems: Vec<String>,
+    /// Who prepared it.
+    pub prepared: Mark,
+    /// Who approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Mark>,
+    /// Items produced, with their proofs.
+    pub produced: BTreeMap<String, Digest>,
+}
+
+/// The recovery state of 5.2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecoveryStateRecord {
+    /// `done`, or `none_required`.
+    pub done: bool,
+    /// Words.
+    pub statement: String,
+    /// Proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Digest>,
+}
+
+/// A restart decision and what followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RestartRecord {
+    /// Newest criterion events, by criterion.
+    pub criteria: BTreeMap<String, Digest>,
+    /// Who signed criteria.
+    pub criteria_by: BTreeSet<String>,
+    /// Newest decision event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Digest>,
+    /// Who decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Mark>,
+    /// Who carried it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Mark>,
+}
+
+/// A second person's signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApprovalRecord {
+    /// Digest of the act.
+    pub act: Digest,
+    /// Hash of the approval event.
+    pub event: Digest,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// A refused attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AttemptRecord {
+    /// Kind that was attempted.
+    pub attempted: String,
+    /// Who.
+    pub actor: String,
+    /// Kinds of refusal.
+    pub kinds: BTreeSet<String>,
+    /// Position.
+    pub index: u64,
+}
+
+/// Published postmortem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PostmortemRecord {
+    /// Document.
+    pub document: Digest,
+    /// Contents that it holds.
+    pub contents: Vec<String>,
+    /// Root kinds.
+    pub kinds: Vec<RootKind>,
+    /// Answers.
+    pub conformance: Vec<ConformanceAnswer>,
+    /// Roles that signed it.
+    pub signed_by: BTreeSet<Role>,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// All that is known of one incident.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IncidentView {
+    /// Id.
+    pub id: IncidentId,
+    /// The opening record.
+    pub record: OpeningRecord,
+    /// Who opened it.
+    pub opened: Mark,
+    /// State.
+    pub state: IncidentState,
+    /// Hard-final height when the state was entered.
+    pub entered_height: u64,
+    /// Due date of the postmortem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    /// Transitions so far.
+    pub moves: Vec<Moved>,
+    /// Primary class.
+    pub class: IncidentClass,
+    /// Secondary classes.
+    pub secondary: BTreeSet<IncidentClass>,
+    /// Classes that ever were named: their evidence duties stay (D-018).
+    pub duties: BTreeSet<IncidentClass>,
+    /// Severity.
+    pub severity: Severity,
+    /// Highest severity ever declared by a person (D-030).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak: Option<Severity>,
+    /// Who declared class and severity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Mark>,
+    /// True when the severity was declared with a second person's approval.
+    pub declared_by_two: bool,
+    /// Affected scopes.
+    pub scopes: Vec<String>,
+    /// Blast radius.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blast: Option<Blast>,
+    /// Declared profile (D-080).
+    pub profile: Profile,
+    /// Roles.
+    pub roles: BTreeMap<Role, RoleHolder>,
+    /// Lead runbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<BoundRunbook>,
+    /// Run of the lead runbook; hashed by the events that it folds.
+    #[serde(skip)]
+    pub run: RunState,
+    /// Hashes of the run's events.
+    pub run_events: Vec<Digest>,
+    /// Evidence by checklist item.
+    pub evidence: BTreeMap<Item, ItemRecord>,
+    /// Preservation receipts by scope.
+    pub preserved: BTreeMap<String, Mark>,
+    /// Minimal confirmations by kind.
+    pub confirmations: BTreeMap<String, Digest>,
+    /// Decision in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionRecord>,
+    /// Local measures by name.
+    pub measures: BTreeMap<String, MeasureRecord>,
+    /// Newest statement of each gate about this incident, by `node/role`.
+    pub gates: BTreeMap<String, GateRecord>,
+    /// Network facts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkRecord>,
+    /// Newest replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayRecord>,
+    /// Pinned trusted checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<SeenFinal>,
+    /// Plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanRecord>,
+    /// Recovery state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryStateRecord>,
+    /// Restarts by subsystem `node/role`.
+    pub restarts: BTreeMap<String, RestartRecord>,
+    /// Accepted restart manifest by operator.
+    pub accepted: BTreeMap<String, Digest>,
+    /// Approvals.
+    pub approvals: Vec<ApprovalRecord>,
+    /// Drafts.
+    pub drafts: Vec<(DraftKind, Digest)>,
+    /// Cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseStated>,
+    /// Closure review.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<Mark>,
+    /// Postmortem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postmortem: Option<PostmortemRecord>,
+    /// Refused attempts.
+    pub attempts: Vec<AttemptRecord>,
+    /// Index of the newest event of people or rules about this incident (`stale_view`).
+    pub last_act: u64,
+}
+
+impl IncidentView {
+    /// Hash of the view (D-013). Implements R-7.2-2.
+    ///
+    /// # Errors
+    /// Never for a view that was folded from accepted events.
+    pub fn hash(&self) -> Result<Digest, CanonError> {
+        Digest::of_canonical(VIEW_TAG, self)
+    }
+
+    /// Peak severity; before anyone declared one, the proposed severity (annex B).
+    #[must_use]
+    pub fn peak(&self) -> Severity {
+        self.peak.unwrap_or(self.record.severity)
+    }
+
+    /// The person who holds a role.
+    #[must_use]
+    pub fn holder(&self, role: Role) -> Option<&str> {
+        self.roles.get(&role).map(|h| h.person.as_str())
+    }
+
+    /// True when the incident is still being responded to.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !matches!(
+            self.state,
+            IncidentState::Closed
+                | IncidentState::PostmortemPending
+                | IncidentState::PostmortemPublished
+        )
+    }
+}

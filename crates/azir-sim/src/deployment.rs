@@ -1,0 +1,242 @@
+//! One operator's control plane inside the simulator: the production engine, a journal behind it,
+//! a tree with witnesses, and a vault. It performs effects and makes no choices.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use azir_engine::{Close, Effect, Engine, Input, Objects, Reopen};
+use azir_ledger::checkpoint::{self, Checkpoint, Witness};
+use azir_ledger::merkle::Tree;
+use azir_ledger::note::{KeyKind, NoteError, SignedNote, VerifierKey};
+use azir_ledger::{Digest, Entry, MachineKey, SignedEvent, Timestamp};
+use azir_model::{Refusal, RefusalKind};
+
+/// Where acknowledged entries are stored. `append` returns only when they are durable.
+pub trait Journal {
+    /// Stores entries in order.
+    ///
+    /// # Errors
+    /// A text with place and remedy; the deployment then stops.
+    fn append(&mut self, entries: &[Entry]) -> Result<(), String>;
+}
+
+/// A journal that keeps nothing beyond the run itself.
+#[derive(Debug, Default)]
+pub struct NoJournal;
+
+impl Journal for NoJournal {
+    fn append(&mut self, _: &[Entry]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A witness agent: its key and what it remembers.
+#[derive(Debug)]
+struct WitnessAgent {
+    name: String,
+    key: MachineKey,
+    memory: Witness,
+}
+
+/// What the engine orders, to be delivered to gates.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Close gates.
+    Close(Close),
+    /// Reopen one gate.
+    Reopen(Reopen),
+}
+
+/// The control plane of one operator.
+pub struct Deployment {
+    engine: Engine,
+    server: MachineKey,
+    journal: Box<dyn Journal>,
+    entries: Vec<Entry>,
+    tree: Tree,
+    vault: BTreeMap<Digest, Vec<u8>>,
+    witnesses: Vec<WitnessAgent>,
+    checkpoints: Vec<SignedNote>,
+    orders: VecDeque<Order>,
+    failed: Option<String>,
+}
+
+impl std::fmt::Debug for Deployment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Deployment({}, {} entries)", self.engine.log(), self.entries.len())
+    }
+}
+
+impl Deployment {
+    /// An empty deployment. The origin of its log is bound to the server's key.
+    #[must_use]
+    pub fn new(name: &str, mode: &str, server: MachineKey, journal: Box<dyn Journal>) -> Self {
+        let origin = checkpoint::origin(name, &server.public());
+        Self {
+            engine: Engine::new(&origin, mode),
+            server,
+            journal,
+            entries: Vec::new(),
+            tree: Tree::default(),
+            vault: BTreeMap::new(),
+            witnesses: Vec::new(),
+            checkpoints: Vec::new(),
+            orders: VecDeque::new(),
+            failed: None,
+        }
+    }
+
+    /// Adds a witness that has signed nothing of this log yet.
+    ///
+    /// # Errors
+    /// [`NoteError`] when the log's origin cannot name a key.
+    pub fn add_witness(&mut self, name: &str, key: MachineKey) -> Result<(), NoteError> {
+        let memory = Witness::fresh(self.log_key()?);
+        self.witnesses.push(WitnessAgent { name: name.to_owned(), key, memory });
+        Ok(())
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The entries so far.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The tree over the entries.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Checkpoints signed so far, rising.
+    #[must_use]
+    pub fn checkpoints(&self) -> &[SignedNote] {
+        &self.checkpoints
+    }
+
+    /// Content by hash.
+    #[must_use]
+    pub fn vault(&self) -> &BTreeMap<Digest, Vec<u8>> {
+        &self.vault
+    }
+
+    /// Stores content and gives its digest.
+    pub fn store(&mut self, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::of(&bytes);
+        self.vault.entry(digest).or_insert(bytes);
+        digest
+    }
+
+    /// Key of the log.
+    ///
+    /// # Errors
+    /// [`NoteError`] when the origin cannot name a key.
+    pub fn log_key(&self) -> Result<VerifierKey, NoteError> {
+        checkpoint::ledger_key(self.engine.log(), &self.server.public())
+    }
+
+    /// Keys of the witnesses.
+    ///
+    /// # Errors
+    /// [`NoteError`] when a witness name cannot name a key.
+    pub fn witness_keys(&self) -> Result<Vec<VerifierKey>, NoteError> {
+        let key = |w: &WitnessAgent| VerifierKey::new(&w.name, KeyKind::Witness, w.key.public());
+        self.witnesses.iter().map(key).collect()
+    }
+
+    /// Orders that wait for delivery, oldest first.
+    pub fn take_orders(&mut self) -> Vec<Order> {
+        self.orders.drain(..).collect()
+    }
+
+    /// Submits a signed event and performs every effect up to its acknowledgement.
+    ///
+    /// # Errors
+    /// The engine's refusal, or `unavailable` after a failed write.
+    pub fn submit(&mut self, now: Timestamp, signed: SignedEvent) -> Result<u64, Refusal> {
+        let asked = signed.hash();
+        let mut answer = None;
+        let mut inputs = VecDeque::from([Input::Submit(Box::new(signed))]);
+        while let Some(input) = inputs.pop_front() {
+            if let Some(why) = &self.failed {
+                return Err(stopped(why));
+            }
+            for effect in self.engine.step(now, input, &VaultObjects(&self.vault)) {
+                match effect {
+                    Effect::Append(entry) => inputs.push_front(self.append(*entry)),
+                    Effect::Reply { event, outcome } if event == asked => answer = Some(outcome),
+                    // Replies to the server's own events: nobody waits for them.
+                    Effect::Reply { .. } => {}
+                    Effect::Record(event) => {
+                        if let Ok(own) = SignedEvent::by_machine(&event, &self.server) {
+                            inputs.push_back(Input::Submit(Box::new(own)));
+                        }
+                    }
+                    Effect::Close(close) => self.orders.push_back(Order::Close(close)),
+                    Effect::Reopen(reopen) => self.orders.push_back(Order::Reopen(reopen)),
+                }
+            }
+        }
+        answer.unwrap_or_else(|| Err(stopped("the engine gave no answer")))
+    }
+
+    fn append(&mut self, entry: Entry) -> Input {
+        match self.journal.append(std::slice::from_ref(&entry)) {
+            Ok(()) => {
+                self.tree.append(entry.leaf_hash());
+                self.entries.push(entry);
+            }
+            // Whether the entry was stored is unknown: nothing may be released any more.
+            Err(why) => self.failed = Some(why),
+        }
+        Input::Durable(self.entries.len() as u64)
+    }
+
+    /// Signs a checkpoint of the present size and has it cosigned by every witness.
+    ///
+    /// # Errors
+    /// A text naming the witness that refused.
+    pub fn checkpoint(&mut self, now: Timestamp) -> Result<&SignedNote, String> {
+        let size = self.tree.size();
+        let point = Checkpoint::new(self.engine.log(), size, self.tree.root());
+        let mut note = point.sign(&self.server).map_err(|e| e.to_string())?;
+        for witness in &mut self.witnesses {
+            let from = witness.memory.size;
+            let proof = self.tree.consistency_proof(from, size).unwrap_or_default();
+            let admitted = witness.memory.consider(&note, from, &proof);
+            let admitted = admitted.map_err(|e| format!("{}: {e}", witness.name))?;
+            let next = admitted.next().clone();
+            let seconds = u64::try_from(now.ms() / 1_000).unwrap_or(0);
+            let line = admitted.cosign(&witness.name, &witness.key, seconds);
+            note.push(line.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+            witness.memory = next;
+        }
+        if self.checkpoints.last().is_some_and(|n| n.text() == note.text()) {
+            self.checkpoints.pop();
+        }
+        self.checkpoints.push(note);
+        self.checkpoints.last().ok_or_else(|| "no checkpoint".to_owned())
+    }
+}
+
+struct VaultObjects<'a>(&'a BTreeMap<Digest, Vec<u8>>);
+
+impl Objects for VaultObjects<'_> {
+    fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.0.get(digest).cloned()
+    }
+}
+
+fn stopped(why: &str) -> Refusal {
+    Refusal::one(
+        RefusalKind::Unavailable,
+        format!("the ledger stopped: {why}"),
+        "7.3, D-022",
+        "start again from the store; nothing acknowledged is lost",
+    )
+}
