@@ -324,9 +324,12 @@ impl Builder<'_> {
                 return Some(Reason::ScopeUnresolved);
             }
             if cand.authority != Authority::Restart {
-                let disputed =
-                    self.input.chain.disputed.is_some_and(|d| d <= self.input.chain.height);
-                if disputed || self.input.has(Flag::ConflictingHardFinal) {
+                // Facts read below the dispute stand; without its height nothing final does.
+                let disputed = match self.input.chain.disputed {
+                    Some(from) => from <= self.input.chain.height,
+                    None => self.input.has(Flag::ConflictingHardFinal),
+                };
+                if disputed {
                     return Some(Reason::HeightDisputed);
                 }
                 if path.is_some_and(|p| !p.offers(place.scope.kind(), cand.capability)) {

@@ -195,8 +195,10 @@ fn judge_decision(
         |role: NodeRole| output.apply_now.iter().any(|o| o.measure.scope.role() == Some(role));
     stage.check(
         "decision",
-        "own notary and proposer are stopped locally, and nothing wider",
-        applied(NodeRole::Notary) && applied(NodeRole::Proposer) && output.request.is_empty(),
+        "own notary and proposer are stopped locally; no restriction is asked of the protocol",
+        applied(NodeRole::Notary)
+            && applied(NodeRole::Proposer)
+            && output.request.iter().all(|o| o.measure.choice == Choice::RecoveryMode),
         output
             .apply_now
             .iter()
