@@ -275,6 +275,13 @@ pub(super) fn stabilise(stage: &mut Stage<'_>) -> Result<(), DrillError> {
     )?;
     let window = stage.policy.windows.stab_ms.at(Severity::Sev5Systemic);
     stage.run_slots(window.div_ceil(azir_atlas::SLOT_MS) + 1, "quiet window")?;
+    let told = stage.tell_refused_signatures()?;
+    stage.check(
+        "refused",
+        "signing on either branch is refused by the gates",
+        told > 0,
+        format!("{told} requests refused as gate_closed up to here"),
+    );
     for (seat, _) in stage.own_seats() {
         stage.observe(seat)?;
     }

@@ -13,7 +13,7 @@ use azir_model::policy::{Machine, OwnNode, PerSeverity, Person, Policy, Windows,
 use azir_model::vocab::NodeRole;
 
 use super::stage::{DETECTOR, FIRST_OWN_SEAT, Stage, node_of};
-use super::{DrillError, DrillPlan, RunPlan};
+use super::{DrillError, DrillPlan, RunPlan, Way};
 use crate::cast;
 use crate::deployment::{Deployment, Journal};
 use crate::world::{BareSigner, SeatKeys, World, WorldConfig, drill_key};
@@ -64,16 +64,20 @@ const VARIANTS_MAX: u64 = 64;
 
 /// The network, with its transactions under way. A double certificate needs a culprit who proposes
 /// while the network is split, so the first variant is taken in which a culprit proposes in the
-/// first slot of the split.
+/// first slot of the split; in a run without conflicting finality, only in that one.
 fn network(plan: &DrillPlan, run: &RunPlan, seed: u64) -> Result<World, DrillError> {
     for variant in 0..VARIANTS_MAX {
         let mut probe = variant_of(plan, run, seed, variant)?;
         let split = run.splits_at().unwrap_or(0);
         let mut signer = BareSigner::new(SeatKeys::drill(plan.seats, seed));
         probe.step_to(split.saturating_mul(SLOT_MS), &mut signer);
-        let first = probe.nodes().next();
-        let proposer = first.and_then(|n| n.view().proposer(&n.front().block, split));
-        if proposer.is_some_and(|seat| plan.culprits.contains(&seat)) {
+        let culprit = |slot: u64| {
+            let first = probe.nodes().next();
+            let proposer = first.and_then(|n| n.view().proposer(&n.front().block, slot));
+            proposer.is_some_and(|seat| plan.culprits.contains(&seat))
+        };
+        let later = (split + 1..run.heals_at).any(culprit);
+        if culprit(split) && (run.way == Way::SafeRestart || !later) {
             return variant_of(plan, run, seed, variant);
         }
     }

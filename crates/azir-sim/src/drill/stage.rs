@@ -35,6 +35,8 @@ pub(super) const DETECTOR: &str = "conflicting-certificates";
 const OBSERVE_SLOTS: u64 = 21;
 /// How often local rules look, in milliseconds of virtual time; far below the bound of one second.
 const TICK_MS: u64 = 100;
+/// Longest detail of a check; the whole refusal stands in the list of refusals.
+const DETAIL_CHARS_MAX: usize = 160;
 /// Virtual time that one act of a person takes, in milliseconds.
 const ACT_MS: u64 = 1_000;
 
@@ -242,9 +244,11 @@ impl<'p> Stage<'p> {
         let held = refusal.as_ref().is_some_and(|r| r.has(kind));
         let detail = match &refusal {
             None => "it was accepted".to_owned(),
-            Some(r) => {
-                r.unmet().first().map_or(String::new(), |u| format!("{}: {}", u.kind, u.what))
-            }
+            Some(r) => r.unmet().first().map_or_else(String::new, |u| {
+                let text = format!("{}: {}", u.kind, u.what);
+                let short: String = text.chars().take(DETAIL_CHARS_MAX).collect();
+                if short == text { text } else { format!("{short} ...") }
+            }),
         };
         self.check("refused", format!("{tried} is refused as {kind}"), held, detail);
         if let Some(refusal) = refusal {
@@ -452,10 +456,17 @@ impl<'p> Stage<'p> {
 
     /// The highest block that every own node holds as hard-final; below any dispute.
     fn common_final(&self) -> BlockPoint {
-        let tips = self.own_seats().into_iter().filter_map(|(seat, _)| self.world.node(seat));
-        let lowest = tips.map(|n| n.hard_final()).min_by_key(|tip| tip.height);
+        let views: Vec<_> = self
+            .own_seats()
+            .into_iter()
+            .filter_map(|(seat, _)| self.world.node(seat).map(|n| n.view()))
+            .collect();
         let anchor = self.world.anchor().place;
-        let tip = lowest.unwrap_or(anchor);
+        let lowest = views.iter().min_by_key(|v| v.hard_final().height);
+        let path = lowest.map(|v| v.path(&v.hard_final().block)).unwrap_or_default();
+        let places = path.iter().rev().map(|b| b.header.place());
+        let common = places.into_iter().find(|p| views.iter().all(|v| v.descends(&v.hard_final().block, p)));
+        let tip = common.unwrap_or(anchor);
         BlockPoint { height: tip.height, block: tip.block.0 }
     }
 

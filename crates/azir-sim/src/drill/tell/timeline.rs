@@ -42,7 +42,8 @@ fn tone(body: &Body) -> &'static str {
         Body::DecisionRecorded(_) | Body::IncidentDeclared(_) | Body::SeverityChanged(_) => {
             "decide"
         }
-        Body::GateStated(_) | Body::PhaseCarried(_) => "open",
+        Body::GateStated(b) if b.statement.body.role.signs() => "open",
+        Body::PhaseCarried(_) => "open",
         Body::ReplayReported(_)
         | Body::CheckpointPinned(_)
         | Body::RecoveryPlanned(_)
