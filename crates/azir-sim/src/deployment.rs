@@ -10,13 +10,19 @@ use azir_ledger::note::{KeyKind, NoteError, SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry, MachineKey, SignedEvent, Timestamp};
 use azir_model::{Refusal, RefusalKind};
 
-/// Where acknowledged entries are stored. `append` returns only when they are durable.
+/// Where acknowledged entries and content are stored. Calls return only when that is durable.
 pub trait Journal {
     /// Stores entries in order.
     ///
     /// # Errors
     /// A text with place and remedy; the deployment then stops.
     fn append(&mut self, entries: &[Entry]) -> Result<(), String>;
+
+    /// Stores content under its digest; durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    fn keep(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), String>;
 }
 
 /// A journal that keeps nothing beyond the run itself.
@@ -25,6 +31,10 @@ pub struct NoJournal;
 
 impl Journal for NoJournal {
     fn append(&mut self, _: &[Entry]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn keep(&mut self, _: &Digest, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 }
@@ -128,8 +138,21 @@ impl Deployment {
     /// Stores content and gives its digest.
     pub fn store(&mut self, bytes: Vec<u8>) -> Digest {
         let digest = Digest::of(&bytes);
-        self.vault.entry(digest).or_insert(bytes);
+        if !self.vault.contains_key(&digest) {
+            match self.journal.keep(&digest, &bytes) {
+                Ok(()) => {
+                    self.vault.insert(digest, bytes);
+                }
+                Err(why) => self.failed = Some(why),
+            }
+        }
         digest
+    }
+
+    /// Gives the journal back, so that it can be closed; nothing is stored any more.
+    pub fn release_journal(&mut self) -> Box<dyn Journal> {
+        self.failed = Some("the journal was closed".to_owned());
+        std::mem::replace(&mut self.journal, Box::new(NoJournal))
     }
 
     /// Key of the log.

@@ -1,47 +1,23 @@
 //! `azir drill`: runs a drill and writes report, transcript and bundle of each run.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use azir_engine::{Objects, State};
-use azir_ledger::Entry;
 use azir_ledger::bundle::{Export, ExportError, export};
-use azir_sim::deployment::Journal;
 use azir_sim::drill::{self, DrillError, DrillOutcome, DrillPlan, RunPlan};
 use azir_sim::network;
 use azir_store::bundle_dir::BundleWriter;
-use azir_store::ledger::LedgerStore;
+use azir_store::vault::Vault;
+
+mod backing;
+
+use backing::{Backing, read_back};
 
 use super::verify::NetworkCheck;
 use super::{Talk, say};
 use crate::Run;
 use crate::error::CliError;
 use crate::report;
-
-/// The production store behind the drill's log: an entry is acknowledged when it is durable.
-struct StoreJournal {
-    dir: PathBuf,
-    store: Option<LedgerStore>,
-    stored: Arc<Mutex<u64>>,
-}
-
-impl Journal for StoreJournal {
-    fn append(&mut self, entries: &[Entry]) -> Result<(), String> {
-        let Some(first) = entries.first() else { return Ok(()) };
-        if self.store.is_none() {
-            let origin = &first.signed.event().log;
-            let store = LedgerStore::open(&self.dir, origin).map_err(|e| e.to_string())?;
-            self.store = Some(store);
-        }
-        let Some(store) = self.store.as_mut() else { return Ok(()) };
-        store.append(entries).map_err(|e| e.to_string())?;
-        if let Ok(mut stored) = self.stored.lock() {
-            *stored = store.size();
-        }
-        Ok(())
-    }
-}
 
 /// Runs a drill, or lists them.
 pub(crate) fn run(
@@ -68,7 +44,6 @@ pub(crate) fn run(
     for run in plan.runs.iter().filter(|r| wanted(which, &r.name)) {
         let outcome = play(talk, &plan, run, seed, &out)?;
         let dir = out.join(&run.name);
-        write_run(&dir, &outcome)?;
         passed &= outcome.report.passed;
         let page = dir.join("report.html").display().to_string();
         let verify = format!("azir verify {}", dir.join("bundle").display());
@@ -157,23 +132,20 @@ fn play(
         std::fs::remove_dir_all(&work).map_err(|e| CliError::write(&work, e))?;
     }
     std::fs::create_dir_all(&work).map_err(|e| CliError::write(&work, e))?;
-    let stored = Arc::new(Mutex::new(0));
-    let journal = StoreJournal { dir: work.clone(), store: None, stored: Arc::clone(&stored) };
+    let backing = Backing::create(&work)?;
     let bar = talk.progress(1);
     let mut progress = |what: &str, done: u64, planned: u64| {
         bar.set_length(planned.max(done));
         bar.set_position(done);
         bar.set_message(format!("{}: {what}", run.name));
     };
-    let outcome = drill::run(plan, run, seed, Box::new(journal), &mut progress);
+    let outcome = drill::run(plan, run, seed, Box::new(backing), &mut progress);
     bar.finish_and_clear();
-    let outcome = outcome.map_err(failure)?;
-    let durable = stored.lock().map(|n| *n).unwrap_or(0);
-    if durable != outcome.plane.entries().len() as u64 {
-        let text =
-            format!("{durable} entries are stored, {} acknowledged", outcome.plane.entries().len());
-        return Err(CliError::Internal(text));
-    }
+    let mut outcome = outcome.map_err(failure)?;
+    // The store is closed here and opened again as at a start.
+    drop(outcome.plane.release_journal());
+    let vault = read_back(&work, &outcome.plane)?;
+    write_run(&out.join(&run.name), &outcome, &vault)?;
     std::fs::remove_dir_all(&work).map_err(|e| CliError::write(&work, e))?;
     Ok(outcome)
 }
@@ -188,9 +160,9 @@ fn failure(error: DrillError) -> CliError {
     }
 }
 
-fn write_run(dir: &Path, outcome: &DrillOutcome) -> Result<(), CliError> {
+fn write_run(dir: &Path, outcome: &DrillOutcome, vault: &Vault) -> Result<(), CliError> {
     std::fs::create_dir_all(dir).map_err(|e| CliError::write(dir, e))?;
-    write_bundle(&dir.join("bundle"), outcome)?;
+    write_bundle(&dir.join("bundle"), outcome, vault)?;
     let json = serde_json::to_string_pretty(&outcome.report)
         .map_err(|e| CliError::Internal(e.to_string()))?;
     for (name, text) in [
@@ -204,7 +176,7 @@ fn write_run(dir: &Path, outcome: &DrillOutcome) -> Result<(), CliError> {
     Ok(())
 }
 
-fn write_bundle(dir: &Path, outcome: &DrillOutcome) -> Result<(), CliError> {
+fn write_bundle(dir: &Path, outcome: &DrillOutcome, vault: &Vault) -> Result<(), CliError> {
     let plane = &outcome.plane;
     let internal = |e: &dyn std::fmt::Display| CliError::Internal(e.to_string());
     let ledger = plane.log_key().map_err(|e| internal(&e))?;
@@ -220,8 +192,12 @@ fn write_bundle(dir: &Path, outcome: &DrillOutcome) -> Result<(), CliError> {
     };
     let writer = BundleWriter::create(dir).map_err(|e| CliError::write(dir, e))?;
     let mut entries = plane.entries().iter().cloned().map(Ok::<_, ExportError>);
-    let mut evidence = plane.vault().iter().map(|(digest, bytes)| {
-        Ok((*digest, Box::new(Cursor::new(bytes)) as Box<dyn std::io::Read>))
+    let mut evidence = plane.vault().keys().map(|digest| {
+        let piece = vault.open_piece(digest).map_err(|e| ExportError::Io {
+            name: digest.to_string(),
+            source: std::io::Error::other(e),
+        })?;
+        Ok((*digest, Box::new(piece) as Box<dyn std::io::Read>))
     });
     let mut sink = |name: &str, from: &mut dyn std::io::Read| writer.put(name, from);
     export(&parts, &mut entries, &mut evidence, &mut sink).map_err(|e| CliError::write(dir, e))?;
