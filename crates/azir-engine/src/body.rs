@@ -754,7 +754,10 @@ pub fn residual_lines(output: &azir_model::decision::Output) -> Vec<String> {
         .map(|r| {
             let reasons: Vec<_> = r.reasons.iter().map(|x| x.as_str()).collect();
             let beyond = r.beyond_s.map_or("uncontained".to_owned(), |s| format!("{s} s late"));
-            format!("{}: {beyond} ({})", r.scope, reasons.join(" "))
+            match reasons.as_slice() {
+                [] => format!("{}: {beyond}", r.scope),
+                reasons => format!("{}: {beyond} ({})", r.scope, reasons.join(" ")),
+            }
         })
         .collect()
 }

@@ -12,15 +12,8 @@ use super::stage::{Stage, node_of};
 const MESSAGES_MAX: usize = 200;
 
 /// Objects that the incident is about.
-pub(super) fn refs(dispute: &Dispute) -> Vec<String> {
-    let mut refs: Vec<String> = match dispute {
-        Dispute::SameSlot { first, second, .. } => {
-            [first, second].iter().map(|c| format!("block:{}", c.block)).collect()
-        }
-        Dispute::HardFinal { own, other, .. } => {
-            [own, other].iter().map(|b| format!("block:{}", b.block)).collect()
-        }
-    };
+pub(super) fn refs(pair: &[Certificate; 2]) -> Vec<String> {
+    let mut refs: Vec<String> = pair.iter().map(|c| format!("block:{}", c.block)).collect();
     refs.sort();
     refs
 }
@@ -63,7 +56,7 @@ fn pinned_values(stage: &Stage<'_>, seat: Seat) -> Result<Vec<(Item, Value)>, Dr
     let node = stage.world.node(seat).ok_or_else(|| DrillError::script("no such node"))?;
     let view = node.view();
     let disputes = node.disputes_seen().iter().map(|(_, d)| d);
-    let Some((slot, pair)) = disputes.clone().find_map(slot_pair) else {
+    let Some((slot, pair)) = disputes.filter_map(slot_pair).min_by_key(|(slot, _)| *slot) else {
         return Err(DrillError::script("the node holds no pair of certificates"));
     };
     let base = view.undisputed_final().height;

@@ -9,7 +9,7 @@ use azir_model::evidence::{evidence_list_hash, scopes_hash};
 use azir_model::vocab::NodeRole;
 use azir_model::{IncidentClass, IncidentState, OpeningRecord, Profile, RunbookId, Severity};
 
-use super::stage::{DETECTOR, Stage, dispute_slot};
+use super::stage::{DETECTOR, Stage};
 use super::{DrillError, RunPlan, collect};
 
 /// Bound of annex I and D-045 for an automatic close, in milliseconds.
@@ -48,7 +48,7 @@ fn judge_detection(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillErro
     };
     let slowest = stage.detections.iter().map(|d| d.closed_ms - d.seen_ms).max().unwrap_or(0);
     let all = stage.detections.len() == own;
-    let slot = dispute_slot(&first.dispute);
+    let (slot, _) = stage.pair()?;
     stage.check(
         "seen",
         "two certificates of one slot verify on every own node",
@@ -79,7 +79,7 @@ fn open(stage: &mut Stage<'_>) -> Result<(), DrillError> {
     let seat = seat_of(stage, &first.node)?;
     let mut evidence = collect::pins(stage, seat)?;
     evidence.sort();
-    let slot = dispute_slot(&first.dispute);
+    let (slot, pair) = stage.pair()?;
     let scopes = vec![format!("committee:{slot}/notary")];
     let opened_at = stage.now();
     let error = |e: azir_ledger::CanonError| DrillError::script(&e.to_string());
@@ -91,7 +91,7 @@ fn open(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         incident_class: IncidentClass::Consensus,
         initial_evidence_hash: evidence_list_hash(&evidence).map_err(error)?,
         metadata_hash: None,
-        related_object_refs: collect::refs(&first.dispute),
+        related_object_refs: collect::refs(&pair),
         related_runbook_id: RunbookId::Consensus,
         severity: Severity::Sev5Systemic,
         status: IncidentState::Detected,

@@ -72,8 +72,7 @@ pub(super) fn finalized(stage: &mut Stage<'_>) -> Result<Replayed, DrillError> {
 /// Replays every branch above the pinned checkpoint.
 pub(super) fn with_branches(stage: &mut Stage<'_>) -> Result<Replayed, DrillError> {
     let pinned = super::truth::pinned(stage)?;
-    let pair = stage.detections.iter().find_map(|d| super::collect::slot_pair(&d.dispute));
-    let (_, pair) = pair.ok_or_else(|| DrillError::script("no pair of certificates"))?;
+    let (_, pair) = stage.pair()?;
     let offer = {
         let view = first_view(stage)?;
         let block = view.blocks().find(|b| b.id().0 == pinned.block);

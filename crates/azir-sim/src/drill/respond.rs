@@ -105,8 +105,7 @@ fn confirm(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         "Drafting a protocol object before anything is confirmed",
         "requests to the protocol rest on verified objects, not on alarms",
     )?;
-    let pair = stage.detections.iter().find_map(|d| collect::slot_pair(&d.dispute));
-    let (_, pair) = pair.ok_or_else(|| DrillError::script("no pair of certificates"))?;
+    let (_, pair) = stage.pair()?;
     let value = serde_json::to_value(&pair).map_err(|e| DrillError::script(&e.to_string()))?;
     let object = collect::store_json(stage, &value)?;
     let confirmed = Body::ConfirmationVerified(ConfirmationVerified {

@@ -11,12 +11,11 @@ use azir_model::decision::{
 use azir_model::scope::Scope;
 
 use super::stage::{Stage, seen_final};
-use super::{DrillError, RunPlan, collect};
+use super::{DrillError, RunPlan};
 
 /// Seats that signed both certificates, as a scope.
 pub(super) fn culprits(stage: &Stage<'_>) -> Result<String, DrillError> {
-    let pair = stage.detections.iter().find_map(|d| collect::slot_pair(&d.dispute));
-    let (_, pair) = pair.ok_or_else(|| DrillError::script("no pair of certificates"))?;
+    let (_, pair) = stage.pair()?;
     let seats = pair[0].common_signers(&pair[1]);
     let seats: Vec<_> = seats.iter().map(|s| s.0.to_string()).collect();
     Ok(format!("seat:{}", seats.join("+")))

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use azir_atlas::{BlockRef, Dispute, SLOT_MS, Seat};
+use azir_atlas::{BlockRef, Certificate, Dispute, SLOT_MS, Seat};
 use azir_engine::body::{AttemptRefused, GateStated, NetworkObserved};
 use azir_engine::{Body, IncidentView};
 use azir_gate::IntegrityFacts;
@@ -77,7 +77,6 @@ pub(super) struct Detection {
     pub(super) node: String,
     pub(super) seen_ms: u64,
     pub(super) closed_ms: u64,
-    pub(super) dispute: Dispute,
 }
 
 /// The stage.
@@ -360,19 +359,13 @@ impl<'p> Stage<'p> {
                 continue;
             }
             let Some(found) = self.world.node(seat) else { continue };
-            let first = found.disputes_seen().first().cloned();
-            let Some((seen_ms, dispute)) = first else { continue };
+            let first = found.disputes_seen().first().map(|(at, _)| *at);
+            let Some(seen_ms) = first else { continue };
             let roles = self.policy.auto_gates_of(DETECTOR);
             let at = self.now();
-            let detail =
-                format!("conflicting certificates seen in slot {}", dispute_slot(&dispute));
+            let detail = "two certificates for one slot verify on this node".to_owned();
             let _statements = self.gates.borrow_mut().close_by_rule(at, &node, &roles, &detail);
-            self.detections.push(Detection {
-                node,
-                seen_ms,
-                closed_ms: self.world.now_ms(),
-                dispute,
-            });
+            self.detections.push(Detection { node, seen_ms, closed_ms: self.world.now_ms() });
         }
     }
 
@@ -382,8 +375,11 @@ impl<'p> Stage<'p> {
         let tip = node.hard_final();
         // A node that drops and fetches candidates again sees an old dispute once more: only new
         // ones are damage.
-        let disputes: BTreeSet<_> =
-            node.disputes_seen().iter().map(|(_, d)| (is_slot_dispute(d), dispute_slot(d))).collect();
+        let disputes: BTreeSet<_> = node
+            .disputes_seen()
+            .iter()
+            .map(|(_, d)| (is_slot_dispute(d), dispute_slot(d)))
+            .collect();
         let conflicting_slots = disputes.iter().filter(|(slot, _)| *slot).count() as u64;
         let hard = node.disputes_seen().iter().any(|(_, d)| !is_slot_dispute(d));
         let epoch_ms = azir_atlas::EPOCH_SLOTS * SLOT_MS;
@@ -465,7 +461,8 @@ impl<'p> Stage<'p> {
         let lowest = views.iter().min_by_key(|v| v.hard_final().height);
         let path = lowest.map(|v| v.path(&v.hard_final().block)).unwrap_or_default();
         let places = path.iter().rev().map(|b| b.header.place());
-        let common = places.into_iter().find(|p| views.iter().all(|v| v.descends(&v.hard_final().block, p)));
+        let common =
+            places.into_iter().find(|p| views.iter().all(|v| v.descends(&v.hard_final().block, p)));
         let tip = common.unwrap_or(anchor);
         BlockPoint { height: tip.height, block: tip.block.0 }
     }
@@ -581,5 +578,16 @@ impl Stage<'_> {
     /// Progress of something other than the network.
     pub(super) fn tell_progress(&mut self, what: &str, done: u64, total: u64) {
         (self.progress)(what, done, total);
+    }
+}
+
+impl Stage<'_> {
+    /// The two certificates of the earliest disputed slot that an own node holds.
+    pub(super) fn pair(&self) -> Result<(u64, [Certificate; 2]), DrillError> {
+        let nodes = self.own_seats().into_iter().filter_map(|(s, _)| self.world.node(s));
+        let disputes = nodes.flat_map(|n| n.disputes_seen());
+        let pairs = disputes.filter_map(|(_, d)| super::collect::slot_pair(d));
+        let earliest = pairs.min_by_key(|(slot, pair)| (*slot, pair[0].block, pair[1].block));
+        earliest.ok_or_else(|| DrillError::script("no pair of certificates"))
     }
 }

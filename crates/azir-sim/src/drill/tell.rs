@@ -10,8 +10,8 @@ use azir_ledger::{Digest, Signature, Timestamp, canon};
 use azir_model::decision::{self, Input, Output, Verdict};
 use azir_model::restart::CriterionState;
 
-use super::stage::{Stage, dispute_slot};
-use super::{DrillError, DrillOutcome, DrillPlan, RunPlan, Way, collect};
+use super::stage::Stage;
+use super::{DrillError, DrillOutcome, DrillPlan, RunPlan, Way};
 use crate::report::{
     BlockNode, Branch, CertificateNode, CriterionLine, DecisionSummary, DrillReport, EvidenceLine,
     Fork, GateLane, GateSpan, PersonLine, RejectedMeasure, Score, VerifyLine,
@@ -111,9 +111,7 @@ fn final_checks(stage: &mut Stage<'_>) -> Result<(), DrillError> {
 
 fn summary(stage: &Stage<'_>, run: &RunPlan) -> Result<Vec<String>, DrillError> {
     let view = stage.view()?;
-    let first = stage.detections.iter().min_by_key(|d| d.seen_ms);
-    let first = first.ok_or_else(|| DrillError::script("nothing was detected"))?;
-    let slot = dispute_slot(&first.dispute);
+    let (slot, _) = stage.pair()?;
     let slowest = stage.detections.iter().map(|d| d.closed_ms - d.seen_ms).max().unwrap_or(0);
     let trusted = super::truth::pinned(stage)?;
     let back = match run.way {
@@ -198,8 +196,7 @@ fn lanes(stage: &Stage<'_>, end: Timestamp) -> Vec<GateLane> {
 }
 
 fn fork(stage: &Stage<'_>, run: &RunPlan) -> Result<Fork, DrillError> {
-    let first = stage.detections.iter().find_map(|d| collect::slot_pair(&d.dispute));
-    let (slot, pair) = first.ok_or_else(|| DrillError::script("no pair of certificates"))?;
+    let (slot, pair) = stage.pair()?;
     let trusted = super::truth::pinned(stage)?;
     let old = stage.detected_views();
     let view = old.first().ok_or_else(|| DrillError::script("no own node"))?;

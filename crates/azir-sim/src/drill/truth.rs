@@ -192,8 +192,7 @@ fn collect_pair(stage: &mut Stage<'_>) -> Result<(), DrillError> {
 fn pair_and_proofs(
     stage: &Stage<'_>,
 ) -> Result<([azir_atlas::Certificate; 2], Vec<azir_atlas::FraudProof>), DrillError> {
-    let pair = stage.detections.iter().find_map(|d| collect::slot_pair(&d.dispute));
-    let (_, pair) = pair.ok_or_else(|| DrillError::script("no pair of certificates"))?;
+    let (_, pair) = stage.pair()?;
     let proofs = collect::proofs(stage, &pair);
     Ok((pair, proofs))
 }
