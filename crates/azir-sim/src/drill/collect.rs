@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::DrillError;
 use super::stage::{Stage, node_of};
 
-/// Most refused messages that are kept as peer messages.
+/// Most messages of peers that are kept.
 const MESSAGES_MAX: usize = 200;
 
 /// Objects that the incident is about.
@@ -69,13 +69,13 @@ fn pinned_values(stage: &Stage<'_>, seat: Seat) -> Result<Vec<(Item, Value)>, Dr
                 "notarized": view.is_notarized(&b.id())})
         })
         .collect();
-    let refused: Vec<_> = node
-        .refused()
-        .iter()
-        .rev()
-        .take(MESSAGES_MAX)
-        .map(|r| json!({"at_ms": r.at_ms, "why": r.why.to_string()}))
+    let seen = node.certificates_seen().iter().rev().take(MESSAGES_MAX);
+    let seen: Vec<_> = seen
+        .map(|((slot, block), at)| json!({"at_ms": at, "slot": slot, "block": block}))
         .collect();
+    let refused = node.refused().iter().rev().take(MESSAGES_MAX);
+    let refused: Vec<_> =
+        refused.map(|r| json!({"at_ms": r.at_ms, "why": r.why.to_string()})).collect();
     let tip = node.hard_final();
     let roots = |final_only: bool| -> Vec<Value> {
         let path = view.path(&tip.block);
@@ -100,7 +100,7 @@ fn pinned_values(stage: &Stage<'_>, seat: Seat) -> Result<Vec<(Item, Value)>, Dr
         (Item::Parameters, value(stage.world.genesis())?),
         (Item::GovernanceState, governance(tip.height)),
         (Item::Logs, logs(stage, &node_of(seat.0))),
-        (Item::PeerMessages, json!(refused)),
+        (Item::PeerMessages, json!({"certificates": seen, "refused": refused})),
         (
             Item::Versions,
             json!({"azir": env!("CARGO_PKG_VERSION"), "implementation": impl_tag(view)}),

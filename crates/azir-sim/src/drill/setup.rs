@@ -29,8 +29,13 @@ pub(super) const ROLES: [NodeRole; 6] = [
     NodeRole::Proposer,
     NodeRole::Notary,
 ];
-/// Slots that a whole run takes at most, for the progress line.
-const SLOTS_PLANNED: u64 = 1_400;
+/// Slots that a run takes, for the progress line.
+const fn slots_planned(way: Way) -> u64 {
+    match way {
+        Way::BranchReset => 970,
+        Way::SafeRestart => 760,
+    }
+}
 /// Transactions that are under way when the network starts.
 const TRANSFERS: u64 = 20;
 
@@ -52,7 +57,8 @@ pub(super) fn stage<'p>(
         let name = witness.replace(':', "/");
         plane.add_witness(&name, cast::machine(seed, witness)).map_err(|e| script(&e))?;
     }
-    let mut stage = Stage::new(seed, world, plane, policy, plan.start, SLOTS_PLANNED, progress);
+    let mut stage =
+        Stage::new(seed, world, plane, policy, plan.start, slots_planned(run.way), progress);
     begin_log(&mut stage)?;
     stage.report_facts();
     standing_leases(&mut stage)?;

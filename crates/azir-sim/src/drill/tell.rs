@@ -290,7 +290,10 @@ fn decision(stage: &Stage<'_>) -> Result<DecisionSummary, DrillError> {
         let failed = channel.candidates.iter().filter(|c| c.verdict != Verdict::Passes);
         failed.take(REJECTED_MAX).map(|c| RejectedMeasure {
             channel: channel.scope.to_string(),
-            measure: format!("{} on {}", c.measure.choice, c.measure.scope),
+            measure: format!(
+                "{} on {}, capability {}, {} authority",
+                c.measure.choice, c.measure.scope, c.measure.capability, c.measure.authority
+            ),
             verdict: c.verdict.to_string(),
             reason: c
                 .numbers
@@ -331,12 +334,14 @@ fn evidence(stage: &Stage<'_>) -> Result<Vec<EvidenceLine>, DrillError> {
             None => "missing",
         };
         let verified = record.and_then(|r| r.verified_by.clone());
+        // Several nodes may hold the same bytes.
+        let unique: BTreeMap<_, _> = held.iter().map(|d| (d.hash, d.size)).collect();
         EvidenceLine {
             item: item.to_string(),
             text: row.text.to_owned(),
             state: state.to_owned(),
-            hashes: held.iter().map(|d| d.hash).collect(),
-            bytes: held.iter().map(|d| d.size).sum(),
+            hashes: unique.keys().copied().collect(),
+            bytes: unique.values().sum(),
             verified: verified.unwrap_or_else(|| {
                 if row.from_log { "the log itself".to_owned() } else { "kept".to_owned() }
             }),
