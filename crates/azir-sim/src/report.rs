@@ -45,7 +45,7 @@ pub struct DrillReport {
     pub refusals: Vec<RefusalLine>,
     /// People and their roles.
     pub people: Vec<PersonLine>,
-    /// Lines to paste for checking by hand, with `D` as the bundle's directory.
+    /// Lines to paste for checking by hand, in the directory of the report.
     pub verify: Vec<VerifyLine>,
     /// What the reader must know to judge the run, for example shortened windows.
     pub notes: Vec<String>,

@@ -84,7 +84,11 @@ impl CliError {
             });
             eprintln!("{value}");
         } else {
-            eprintln!("error {}: {self}", self.code());
+            match self {
+                // A refusal names its kinds itself, one line for each condition.
+                Self::Refused(refusal) => eprintln!("refused {refusal}"),
+                other => eprintln!("error {}: {other}", other.code()),
+            }
             eprintln!("  more: azir explain {}", self.code());
         }
     }

@@ -101,8 +101,22 @@ enum Run {
     Both,
 }
 
+/// Reads the arguments. Who asks for JSON gets wrong usage told as JSON too.
+fn arguments() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        let json = std::env::args_os().any(|word| word == "--json");
+        if error.use_stderr() && json {
+            let text = error.render().to_string();
+            let usage = error::CliError::Usage(text.trim_start_matches("error: ").to_owned());
+            usage.print(true);
+            std::process::exit(usage.exit().into());
+        }
+        error.exit()
+    })
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = arguments();
     let talk = cmd::Talk { json: cli.json, quiet: cli.quiet };
     let done = match cli.command {
         Command::Drill { words, seed, out, run } => cmd::drill::run(talk, &words, seed, out, run),

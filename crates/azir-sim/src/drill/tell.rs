@@ -401,21 +401,21 @@ fn verify_lines(stage: &Stage<'_>) -> Result<Vec<VerifyLine>, DrillError> {
     Ok(vec![
         VerifyLine {
             shows: "everything, with every decision decided again".to_owned(),
-            command: "azir verify D".to_owned(),
+            command: "azir verify bundle".to_owned(),
             expect: "OK: nothing is wrong".to_owned(),
         },
         VerifyLine {
             shows: "the incident id is the hash of its opening record".to_owned(),
             command: format!(
-                "printf 'AZ:INCIDENT:' | cat - D/incidents/{id}/record.json | sha256sum"
+                "printf 'AZ:INCIDENT:' | cat - bundle/incidents/{id}/record.json | sha256sum"
             ),
             expect: id.to_string(),
         },
         VerifyLine {
             shows: format!("{who} declared the severity, with the own key"),
             command: format!(
-                "ssh-keygen -Y verify -f D/roster/allowed_signers -I '{principal}' -n azir-event@v1 \
-                 -s D/events/{index:06}.json.sig < D/events/{index:06}.json"
+                "ssh-keygen -Y verify -f bundle/roster/allowed_signers -I '{principal}' -n azir-event@v1 \
+                 -s bundle/events/{index:06}.json.sig < bundle/events/{index:06}.json"
             ),
             expect: "Good \"azir-event@v1\" signature".to_owned(),
         },

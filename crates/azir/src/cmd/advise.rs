@@ -34,22 +34,21 @@ pub(crate) fn run(talk: Talk, file: &Path, ignore_proposal: bool) -> Result<(), 
 }
 
 fn read(file: &Path) -> Result<String, CliError> {
-    let mut text = String::new();
-    if file == Path::new("-") {
-        let stdin = std::io::stdin().lock();
-        stdin
-            .take(FILE_BYTES_MAX)
-            .read_to_string(&mut text)
-            .map_err(|e| CliError::read(file, e))?;
-        return Ok(text);
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        let open = std::fs::File::open(file).map_err(|e| CliError::read(file, e))?;
+        open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    };
+    read.map_err(|e| CliError::read(file, e))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(CliError::content(file, format!("longer than {FILE_BYTES_MAX} bytes")));
     }
-    let open = std::fs::File::open(file).map_err(|e| CliError::read(file, e))?;
-    let size = open.metadata().map_err(|e| CliError::read(file, e))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(CliError::content(file, format!("{size} bytes, at most {FILE_BYTES_MAX}")));
-    }
-    open.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| CliError::read(file, e))?;
-    Ok(text)
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        CliError::content(file, format!("no text: byte {at} is not UTF-8"))
+    })
 }
 
 /// JSON when the text begins with a brace, else TOML. TOML dates become texts.

@@ -30,6 +30,10 @@ pub(crate) fn run(
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let name = match words.as_slice() {
         ["list"] => return list(talk),
+        ["run"] => {
+            let text = "`drill run` needs a name; `azir drill list` names the drills";
+            return Err(CliError::Usage(text.to_owned()));
+        }
         ["run", name] | [name] => *name,
         other => {
             let text = format!("`drill {}`: say `drill run NAME` or `drill list`", other.join(" "));
@@ -46,7 +50,9 @@ pub(crate) fn run(
         let dir = out.join(&run.name);
         passed &= outcome.report.passed;
         let page = dir.join("report.html").display().to_string();
-        let verify = format!("azir verify {}", dir.join("bundle").display());
+        // As it was called, so that the line works where azir is not on the search path.
+        let me = std::env::args().next().unwrap_or_else(|| "azir".to_owned());
+        let verify = format!("{me} verify {}", dir.join("bundle").display());
         if talk.json {
             told.push(serde_json::json!({
                 "run": run.name, "passed": outcome.report.passed, "incident": outcome.report.incident,
@@ -93,6 +99,9 @@ fn make_room(plan: &DrillPlan, out: &Path) -> Result<(), CliError> {
         return std::fs::create_dir_all(out).map_err(|e| CliError::write(out, e));
     }
     let names: Vec<_> = plan.runs.iter().map(|r| r.name.clone()).collect();
+    if !out.is_dir() {
+        return Err(CliError::Occupied { path: out.to_owned() });
+    }
     let entries = std::fs::read_dir(out).map_err(|e| CliError::read(out, e))?;
     for entry in entries {
         let entry = entry.map_err(|e| CliError::read(out, e))?;

@@ -1,17 +1,22 @@
 //! `azir verify BUNDLE`: everything that public keys and the bundle alone can show.
 
+mod keys;
+mod watch;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azir_engine::Objects;
 use azir_engine::recheck::{Counts as Rechecked, Fault, Recheck};
+use azir_engine::state::FoldError;
 use azir_ledger::bundle::{self, BundleFiles, Options, Presented, Trusted};
 use azir_ledger::note::{SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry};
 use azir_store::bundle_dir::DirBundle;
 
+use self::watch::Watch;
 use super::{Talk, say};
 use crate::error::CliError;
 
@@ -19,6 +24,8 @@ use crate::error::CliError;
 const FAULTS_SHOWN: usize = 50;
 /// Largest piece of evidence that a rule reads again, in bytes; larger ones are only digested.
 const OBJECT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Largest checkpoint or proof file that is read, in bytes.
+const SMALL_BYTES_MAX: u64 = 128 * 1024;
 
 /// What the caller asked for.
 pub(crate) struct Asked {
@@ -43,13 +50,63 @@ impl Objects for BundleObjects<'_> {
     }
 }
 
+/// One fault: where, of which kind, and what was found. Kinds are stable codes.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+struct Told {
+    place: String,
+    kind: &'static str,
+    what: String,
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.kind, self.what)
+    }
+}
+
+/// Everything that was found.
+struct Found {
+    report: bundle::Report,
+    counts: Rechecked,
+    network: BTreeMap<&'static str, u64>,
+    faults: Vec<Told>,
+}
+
+impl Found {
+    fn total(&self) -> u64 {
+        self.faults.len() as u64 + self.report.more_findings
+    }
+}
+
 /// Runs the check and prints what was checked, in counts.
 pub(crate) fn run(talk: Talk, asked: &Asked) -> Result<(), CliError> {
     let options = options(asked)?;
-    let files = DirBundle::open(&asked.bundle).map_err(|e| CliError::read(&asked.bundle, e))?;
-    let objects = BundleObjects(&files);
+    let files = open(&asked.bundle)?;
+    let found = check(talk, &files, &options);
+    say(&if talk.json { json(&found) } else { text(&found) })?;
+    let Some(first) = found.faults.first() else { return Ok(()) };
+    let total = found.total();
+    let faults = if total == 1 { "fault" } else { "faults" };
+    let bundle = asked.bundle.display();
+    let text = format!("{bundle}: {total} {faults}, the first: {}: {}", first.place, first.kind);
+    Err(CliError::Faults(text))
+}
+
+fn open(dir: &Path) -> Result<DirBundle, CliError> {
+    let kind = std::fs::metadata(dir).map_err(|e| CliError::read(dir, e))?;
+    if !kind.is_dir() {
+        let why =
+            "a bundle is a directory; unpack it, or name the directory that holds bundle.json";
+        return Err(CliError::content(dir, why));
+    }
+    DirBundle::open(dir).map_err(|e| CliError::read(dir, e))
+}
+
+fn check(talk: Talk, files: &DirBundle, options: &Options) -> Found {
+    let objects = BundleObjects(files);
+    let watch = Watch::new(files, talk);
     let mut recheck = Recheck::default();
-    let mut faults: Vec<(String, Fault)> = Vec::new();
+    let mut rules = Vec::new();
     let mut lost = false;
     let mut on_entry = |entry: &Entry| {
         if lost {
@@ -57,28 +114,40 @@ pub(crate) fn run(talk: Talk, asked: &Asked) -> Result<(), CliError> {
         }
         if let Err(fault) = recheck.next(entry, &objects) {
             lost = matches!(fault, Fault::Fold(_));
-            faults.push((format!("events/{:06}.json", entry.meta.index), fault));
+            rules.push(told(entry.meta.index, &fault));
         }
     };
-    let report = bundle::verify(&files, &options, &mut on_entry);
+    let report = bundle::verify(&watch, options, &mut on_entry);
     let network = crate::cmd::drill::recheck_network(recheck.state(), &objects);
-    let counts = recheck.counts();
-    let clean = report.is_clean() && faults.is_empty() && network.faults.is_empty();
-    let text = if talk.json {
-        json(&report, counts, &faults, &network, clean)
-    } else {
-        text(&report, counts, &faults, &network)
+    let own = report.findings.iter();
+    let own =
+        own.map(|f| Told { place: f.place.clone(), kind: f.kind.code(), what: f.what.clone() });
+    let mut faults: Vec<Told> = own.collect();
+    faults.extend(rules);
+    faults.extend(keys::check(&watch, recheck.state(), &report.log));
+    faults.extend(network.faults.into_iter().map(|what| Told {
+        place: "evidence".to_owned(),
+        kind: "network_object_invalid",
+        what,
+    }));
+    watch.done();
+    Found { counts: recheck.counts(), network: network.counts, report, faults }
+}
+
+/// A fault of the rules with its place and kind, on one line.
+fn told(index: u64, fault: &Fault) -> Told {
+    let kind = match fault {
+        Fault::Inadmissible { .. } => "event_inadmissible",
+        Fault::Fold(FoldError::View { .. }) => "view_mismatch",
+        Fault::Fold(FoldError::Index { .. }) => "event_order",
+        Fault::Fold(FoldError::UnknownIncident { .. }) => "incident_unknown",
+        Fault::Fold(FoldError::Body(_) | FoldError::Canon(_)) => "body_invalid",
     };
-    say(&text)?;
-    let total = report.findings.len() as u64
-        + report.more_findings
-        + faults.len() as u64
-        + network.faults.len() as u64;
-    if clean {
-        Ok(())
-    } else {
-        Err(CliError::Faults(format!("{}: {total} faults", asked.bundle.display())))
-    }
+    let meta = matches!(fault, Fault::Fold(FoldError::View { .. } | FoldError::Index { .. }));
+    let place = if meta { bundle::meta_path(index) } else { bundle::event_path(index) };
+    let text = fault.to_string();
+    let lines: Vec<_> = text.lines().collect();
+    Told { place, kind, what: lines.join(" | ").replacen(": | ", ": ", 1) }
 }
 
 fn options(asked: &Asked) -> Result<Options, CliError> {
@@ -90,7 +159,7 @@ fn options(asked: &Asked) -> Result<Options, CliError> {
     let quorum = witnesses.len() as u64;
     let trusted = ledger.map(|ledger| Trusted { ledger, witnesses, quorum });
     let presented = asked.checkpoint.as_ref().map(|path| {
-        let bytes = std::fs::read(path).map_err(|e| CliError::read(path, e))?;
+        let bytes = small(path)?;
         let note = SignedNote::parse(&bytes).map_err(|e| CliError::content(path, e))?;
         let consistency = asked.proof.as_ref().map(proof).transpose()?.unwrap_or_default();
         Ok::<_, CliError>(Presented { note, consistency })
@@ -98,8 +167,21 @@ fn options(asked: &Asked) -> Result<Options, CliError> {
     Ok(Options { trusted, presented: presented.transpose()?, evidence_tags: Vec::new() })
 }
 
+/// Reads a file that must be small.
+fn small(path: &Path) -> Result<Vec<u8>, CliError> {
+    let file = std::fs::File::open(path).map_err(|e| CliError::read(path, e))?;
+    let mut bytes = Vec::new();
+    let read = file.take(SMALL_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|e| CliError::read(path, e))?;
+    if bytes.len() as u64 > SMALL_BYTES_MAX {
+        return Err(CliError::content(path, format!("longer than {SMALL_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
 fn proof(path: &PathBuf) -> Result<Vec<Digest>, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|e| CliError::read(path, e))?;
+    let bytes = small(path)?;
+    let text = String::from_utf8(bytes).map_err(|e| CliError::content(path, e))?;
     text.lines().map(|l| l.trim().parse().map_err(|e| CliError::content(path, e))).collect()
 }
 
@@ -112,41 +194,62 @@ pub(crate) struct NetworkCheck {
     pub(crate) faults: Vec<String>,
 }
 
-fn json(
-    report: &bundle::Report,
-    counts: Rechecked,
-    faults: &[(String, Fault)],
-    network: &NetworkCheck,
-    clean: bool,
-) -> String {
-    let rules: Vec<_> = faults
-        .iter()
-        .map(|(place, fault)| serde_json::json!({"place": place, "what": fault.to_string()}))
-        .collect();
+fn json(found: &Found) -> String {
+    let counts = found.counts;
     let value = serde_json::json!({
-        "clean": clean,
-        "bundle": report,
+        "clean": found.faults.is_empty(),
+        "bundle": found.report,
         "rules": {
             "events_admitted": counts.events, "decisions_decided_again": counts.decisions,
             "transitions": counts.transitions, "restarts": counts.restarts,
-            "views": counts.views, "refused_attempts": counts.refusals, "faults": rules,
+            "views": counts.views, "refused_attempts": counts.refusals,
         },
-        "network": { "counts": network.counts, "faults": network.faults },
+        "network": found.network,
+        "faults": found.faults,
+        "more_faults": found.report.more_findings,
     });
     format!("{value:#}\n")
 }
 
-fn text(
-    report: &bundle::Report,
-    counts: Rechecked,
-    faults: &[(String, Fault)],
-    network: &NetworkCheck,
-) -> String {
-    let c = &report.counts;
+fn text(found: &Found) -> String {
+    let report = &found.report;
     let mut out = String::new();
+    if !report.log.is_empty() {
+        let _infallible = writeln!(out, "log {} of {} entries", report.log, report.size);
+    }
+    if let Some(root) = report.root {
+        let _infallible = writeln!(out, "root {root}");
+    }
+    counts(found, &mut out);
+    out.push_str(match (report.anchor, found.faults.is_empty()) {
+        (bundle::Anchor::Trusted, true) => "anchored in the keys that you gave\n",
+        (bundle::Anchor::Trusted, false) => "judged by the keys that you gave\n",
+        (bundle::Anchor::BundleOnly, true) => {
+            "anchored in the bundle's own keys: it is whole and of one hand; to know whose, give \
+             --ledger-key and --witness-key\n"
+        }
+        (bundle::Anchor::BundleOnly, false) => "judged by the bundle's own keys\n",
+    });
+    for fault in found.faults.iter().take(FAULTS_SHOWN) {
+        let _infallible = writeln!(out, "FAULT {fault}");
+    }
+    let hidden = found.total().saturating_sub(FAULTS_SHOWN as u64);
+    if hidden > 0 {
+        let _infallible = writeln!(out, "... and {hidden} more; --json lists up to 1000");
+    }
+    out.push_str(if found.faults.is_empty() {
+        "OK: nothing is wrong\n"
+    } else {
+        "NOT OK: keep this copy as it is, and check a second one from another holder\n"
+    });
+    out
+}
+
+fn counts(found: &Found, out: &mut String) {
     let mut line = |what: &str, n: u64| {
         let _infallible = writeln!(out, "  {n:>8}  {what}");
     };
+    let c = &found.report.counts;
     line("files digested", c.files);
     line("bytes in them", c.bytes);
     line("entries hashed into the tree", c.entries);
@@ -157,36 +260,12 @@ fn text(
     line("inclusion proofs", c.proofs);
     line("opening records with their id", c.records);
     line("pieces of evidence", c.evidence);
-    line("events admitted again by the rules", counts.events);
-    line("containment decisions decided again", counts.decisions);
-    line("lifecycle transitions with their guards", counts.transitions);
-    line("restart decisions with their criteria", counts.restarts);
-    line("view hashes computed again", counts.views);
-    for (what, n) in &network.counts {
+    line("events admitted again by the rules", found.counts.events);
+    line("containment decisions decided again", found.counts.decisions);
+    line("lifecycle transitions with their guards", found.counts.transitions);
+    line("restart decisions with their criteria", found.counts.restarts);
+    line("view hashes computed again", found.counts.views);
+    for (what, n) in &found.network {
         line(what, *n);
     }
-    let mut head = format!("log {} of {} entries\n", report.log, report.size);
-    if let Some(root) = report.root {
-        let _infallible = writeln!(head, "root {root}");
-    }
-    out.insert_str(0, &head);
-    out.push_str(match report.anchor {
-        bundle::Anchor::Trusted => "anchored in the keys that you gave\n",
-        bundle::Anchor::BundleOnly => {
-            "anchored in the bundle's own keys: it is whole and of one hand; to know whose, give \
-             --ledger-key and --witness-key\n"
-        }
-    });
-    let lines = report.findings.iter().map(ToString::to_string);
-    let rules = faults.iter().map(|(place, fault)| format!("{place}: rules: {fault}"));
-    let seen = network.faults.iter().map(|fault| format!("network objects: {fault}"));
-    let all: Vec<String> = lines.chain(rules).chain(seen).collect();
-    for fault in all.iter().take(FAULTS_SHOWN) {
-        let _infallible = writeln!(out, "FAULT {fault}");
-    }
-    if all.len() > FAULTS_SHOWN {
-        let _infallible = writeln!(out, "... and {} more", all.len() - FAULTS_SHOWN);
-    }
-    out.push_str(if all.is_empty() { "OK: nothing is wrong\n" } else { "NOT OK\n" });
-    out
 }

@@ -55,8 +55,8 @@ impl Journal for Backing {
 pub(super) fn read_back(dir: &Path, live: &Deployment) -> Result<Vault, CliError> {
     let engine = live.engine();
     let unlike = |what: String| CliError::Internal(format!("the store read back: {what}"));
-    let ledger = LedgerStore::open(&dir.join("ledger"), engine.log())
-        .map_err(|e| CliError::read(dir, e))?;
+    let ledger =
+        LedgerStore::open(&dir.join("ledger"), engine.log()).map_err(|e| CliError::read(dir, e))?;
     let mut folded = Engine::new(engine.log(), engine.mode());
     for entry in ledger.read(0) {
         let entry = entry.map_err(|e| CliError::read(dir, e))?;
