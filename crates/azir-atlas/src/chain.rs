@@ -252,8 +252,8 @@ impl ChainView {
                 .is_some_and(|known| self.certificate(known.candidate.header.slot, id).is_some())
     }
 
-    /// Whether a vote may build on this block: after a branch reset, only if it does not exclude the
-    /// own hard-final block.
+    /// Whether a vote may build on this block: after a branch reset, only if it does not exclude
+    /// the own hard-final block.
     #[must_use]
     pub fn may_build_on(&self, parent: &BlockId) -> bool {
         !self.isolating || self.descends(parent, &self.own_final)
@@ -539,9 +539,9 @@ impl ChainView {
         Ok(true)
     }
 
-    /// Branch reset (annex J.1, M.2): drops the blocks above a height that are not hard-final and do
-    /// not build on the own hard-final block, and isolates their branches from then on (14.3): the
-    /// front and votes keep to the own hard-final block. Certificates stay: they are evidence
+    /// Branch reset (annex J.1, M.2): drops the blocks above a height that are not hard-final and
+    /// do not build on the own hard-final block, and isolates their branches from then on (14.3):
+    /// the front and votes keep to the own hard-final block. Certificates stay: they are evidence
     /// (D-094). Returns how many blocks were dropped. Implements R-14.3-2, R-2.1-1.
     pub fn drop_candidates_above(&mut self, height: u64) -> usize {
         self.isolating = true;

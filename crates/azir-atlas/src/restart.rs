@@ -95,8 +95,8 @@ pub enum RestartError {
     Canon(#[from] CanonError),
 }
 
-/// A manifest that the restart authority signed for this network. Made by [`SignedManifest::accept`]
-/// only. Each operator still accepts it by an own event (D-095).
+/// A manifest that the restart authority signed for this network. Made by
+/// [`SignedManifest::accept`] only. Each operator still accepts it by an own event (D-095).
 #[derive(Debug, PartialEq, Eq)]
 pub struct AcceptedRestart {
     manifest: RestartManifest,

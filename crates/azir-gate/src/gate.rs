@@ -1,6 +1,7 @@
 //! The gate itself: what it holds, why it is closed, and the path of one signature (annex I).
 //!
-//! Opening is in `install`, signing in `sign`, statements in `report`. Everything here is without I/O of its own; time is an input.
+//! Opening is in `install`, signing in `sign`, statements in `report`. Everything here is without
+//! I/O of its own; time is an input.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

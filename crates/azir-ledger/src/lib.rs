@@ -18,6 +18,7 @@ pub mod merkle;
 pub mod note;
 pub mod person;
 pub mod roster;
+mod text;
 pub mod tiles;
 pub mod time;
 

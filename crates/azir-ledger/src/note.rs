@@ -7,7 +7,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64ct::{Base64, Encoding as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Digest, MachineKey, MachinePublic, MachineSig};
 
@@ -155,17 +154,7 @@ impl FromStr for VerifierKey {
     }
 }
 
-impl Serialize for VerifierKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for VerifierKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+crate::serde_as_text!(VerifierKey);
 
 /// One signature line of a note.
 #[derive(Clone, Debug, PartialEq, Eq)]

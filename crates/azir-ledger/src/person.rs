@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
@@ -46,7 +45,7 @@ impl PersonKey {
     /// An armored SSH signature over `bytes`, equal to the one `ssh-keygen -Y sign` writes.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] when the key kind cannot sign here (for example hardware keys).
+    /// [`SignatureError::Malformed`] when the key kind cannot sign here (such as hardware keys).
     pub fn sign(&self, namespace: &str, bytes: &[u8]) -> Result<String, SignatureError> {
         self.0
             .sign(namespace, HashAlg::Sha512, bytes)
@@ -69,7 +68,8 @@ impl PersonPublic {
     /// Checks an armored SSH signature of this key over `bytes` in `namespace`.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] if the armor does not parse; [`SignatureError::Invalid`] otherwise.
+    /// [`SignatureError::Malformed`] if the armor does not parse, else
+    /// [`SignatureError::Invalid`].
     pub fn verify(&self, namespace: &str, bytes: &[u8], armor: &str) -> Result<(), SignatureError> {
         let sig = SshSig::from_pem(armor)
             .map_err(|_| SignatureError::Malformed { what: "SSH signature" })?;
@@ -128,18 +128,7 @@ impl FromStr for PersonPublic {
     }
 }
 
-impl Serialize for PersonPublic {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for PersonPublic {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+crate::serde_as_text!(PersonPublic);
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,10 @@
 //!
 //! **In scope:** the closed lists of AZ-015, refusals, the lifecycle, the role table, evidence
 //! checklists, the containment decision function, the emergency predicate, restart criteria and
-//! phases, the events' bodies and the incident view that they fold into.
+//! phases, and the signed values that control plane and gates exchange.
 //!
-//! **Out of scope:** signatures and logs (`azir-ledger`), when a rule is asked (`azir-engine`),
-//! runbook files (`azir-runbook`), files, clocks and networks.
+//! **Out of scope:** signatures and logs (`azir-ledger`), event bodies, the view they fold into and
+//! when a rule is asked (`azir-engine`), runbook files (`azir-runbook`), files, clocks, networks.
 
 #[macro_use]
 mod wire;

@@ -13,6 +13,7 @@ pub struct UnknownMember {
 }
 
 /// Declares a closed list: an enum whose members print, parse and serialise as their wire text.
+#[macro_export]
 macro_rules! wire_enum {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$mdoc:meta])* $member:ident = $wire:literal,)+ }) => {
         $(#[$doc])*

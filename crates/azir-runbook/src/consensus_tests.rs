@@ -230,7 +230,8 @@ fn the_short_way_resets_the_branch_and_returns_role_by_role() {
     assert!(current(&run.state, &run.runbook).is_none());
 }
 
-/// R-14.3-4, R-34.1-7: the long run of the drill; the end needs two epochs of hard-final and equal roots.
+/// R-14.3-4, R-34.1-7: the long run of the drill; the end needs two epochs of hard-final and equal
+/// roots.
 #[test]
 fn the_long_way_waits_for_the_restart_authority() {
     let mut run = Run::new(true);

@@ -24,7 +24,7 @@ azir_ledger::digest_id! {
 /// Longest rationale or note, in characters.
 pub const NOTE_CHARS_MAX: usize = 4000;
 
-closed_list! {
+azir_model::wire_enum! {
     /// Outcomes of a step.
     pub enum Outcome {
         /// As written; for a check or wait: the condition is true.
@@ -53,7 +53,7 @@ impl Outcome {
     }
 }
 
-closed_list! {
+azir_model::wire_enum! {
     /// How a run ended.
     pub enum EndOutcome {
         /// Every step walked, every exit criterion true.
@@ -63,7 +63,7 @@ closed_list! {
     }
 }
 
-closed_list! {
+azir_model::wire_enum! {
     /// Event types of this module.
     pub enum RunEventKind {
         /// [`Started`].

@@ -42,7 +42,7 @@ impl fmt::Display for FactValue {
 /// Facts by name. A fact that is absent is unknown, never false.
 pub type Facts = BTreeMap<String, FactValue>;
 
-closed_list! {
+azir_model::wire_enum! {
     /// Types of facts.
     pub enum FactType {
         /// Yes or no.

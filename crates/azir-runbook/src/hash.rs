@@ -18,7 +18,7 @@ azir_ledger::digest_id! {
     RunbookHash
 }
 
-closed_list! {
+azir_model::wire_enum! {
     /// Hashed parts of the header, named as its members without `_hash`.
     pub enum Part {
         /// Triggers, preconditions, classes, owner, summary.

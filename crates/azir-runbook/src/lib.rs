@@ -11,9 +11,6 @@
 //! (`azir-ledger`), the truth of a fact, files, clocks. Step kinds `call` and `parallel` are
 //! refused by name in this version.
 
-#[macro_use]
-mod wire;
-
 mod admit;
 mod check;
 #[cfg(test)]

@@ -74,7 +74,7 @@ impl Serialize for Target {
     }
 }
 
-closed_list! {
+azir_model::wire_enum! {
     /// Which part of the skeleton of 35.1 a step belongs to.
     pub enum StepPart {
         /// Minimum actions.
@@ -298,7 +298,7 @@ pub struct Containment {
     pub expect_s: u32,
 }
 
-closed_list! {
+azir_model::wire_enum! {
     /// What sets an escalation off.
     pub enum EscalateOn {
         /// A step's deadline fired.

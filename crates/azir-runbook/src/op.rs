@@ -3,7 +3,7 @@
 
 use azir_model::Role;
 
-closed_list! {
+azir_model::wire_enum! {
     /// What a step can do to the world, in rising order of danger.
     pub enum Effect {
         /// Looks.
@@ -37,7 +37,7 @@ impl Effect {
     }
 }
 
-closed_list! {
+azir_model::wire_enum! {
     /// The closed registry of operations of this version. No member runs a shell (38.1).
     pub enum Op {
         /// Hash and keep what exists now, stop pruning and log rotation in the scope (D-041).

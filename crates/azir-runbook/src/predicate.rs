@@ -12,7 +12,7 @@ pub const DEPTH_MAX: usize = 8;
 /// Most operands of one `all` or `any`.
 pub const OPERANDS_MAX: usize = 32;
 
-closed_list! {
+azir_model::wire_enum! {
     /// Truth value of Kleene's strong logic.
     pub enum Truth {
         /// No.

@@ -12,6 +12,8 @@ mod setup;
 mod situation;
 mod stage;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod truth;
 
 use std::collections::BTreeSet;
@@ -66,6 +68,11 @@ pub enum DrillError {
 impl DrillError {
     fn script(why: &str) -> Self {
         Self::Script(why.to_owned())
+    }
+
+    /// A part refused to work for the script.
+    fn because(cause: impl std::fmt::Display) -> Self {
+        Self::Script(cause.to_string())
     }
 
     fn refused(who: &str, what: &str, refusal: Refusal) -> Self {

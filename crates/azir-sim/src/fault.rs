@@ -37,7 +37,7 @@ pub enum Fault {
         slots: Slots,
     },
     /// Messages pass only between seats that share a group. A seat in no group is alone; a seat in
-    /// several is connected to all of them. If several partitions are active, the last listed holds.
+    /// several is connected to all of them. If several partitions are active, the last one holds.
     Partition {
         /// The groups.
         groups: Vec<BTreeSet<Seat>>,

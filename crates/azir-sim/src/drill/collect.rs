@@ -26,7 +26,7 @@ pub(super) fn keep(
     collector: &str,
     value: &Value,
 ) -> Result<Descriptor, DrillError> {
-    let bytes = canon::encode_value(value).map_err(|e| DrillError::script(&e.to_string()))?;
+    let bytes = canon::encode_value(value).map_err(DrillError::because)?;
     let size = bytes.len() as u64;
     let hash = stage.plane.store(bytes);
     Ok(Descriptor {
@@ -41,7 +41,7 @@ pub(super) fn keep(
 }
 
 fn value<T: serde::Serialize>(value: &T) -> Result<Value, DrillError> {
-    serde_json::to_value(value).map_err(|e| DrillError::script(&e.to_string()))
+    serde_json::to_value(value).map_err(DrillError::because)
 }
 
 /// Everything marked `p` for a consensus incident, from one node.
@@ -181,6 +181,6 @@ fn messages(
 
 /// Digest of a stored JSON value.
 pub(super) fn store_json(stage: &mut Stage<'_>, value: &Value) -> Result<Digest, DrillError> {
-    let bytes = canon::encode_value(value).map_err(|e| DrillError::script(&e.to_string()))?;
+    let bytes = canon::encode_value(value).map_err(DrillError::because)?;
     Ok(stage.plane.store(bytes))
 }

@@ -33,10 +33,6 @@ pub(super) struct Replayed {
     pub(super) tip: u64,
 }
 
-fn script(e: &dyn std::fmt::Display) -> DrillError {
-    DrillError::Script(e.to_string())
-}
-
 /// Replays the finalized path from the anchor, and computes the checkpoint from the result.
 pub(super) fn finalized(stage: &mut Stage<'_>) -> Result<Replayed, DrillError> {
     let (offer, checkpoint_facts) = {
@@ -57,14 +53,14 @@ pub(super) fn finalized(stage: &mut Stage<'_>) -> Result<Replayed, DrillError> {
         let headers = view.headers(&offer.witness);
         let certificates: Vec<Certificate> = view.certificates().cloned().collect();
         let proven =
-            verify_final(view.anchor(), &headers, &certificates).map_err(|e| script(&e))?;
+            verify_final(view.anchor(), &headers, &certificates).map_err(DrillError::because)?;
         let facts = CheckpointFacts {
             conflicts: &checkpoint_facts,
             reproduced: &reproduced,
             recorded: &BTreeSet::new(),
             disputed: &Disputed::default(),
         };
-        trusted_checkpoint(&proven, &headers, &facts).map_err(|e| script(&e))?.place()
+        trusted_checkpoint(&proven, &headers, &facts).map_err(DrillError::because)?.place()
     };
     store(stage, &report, seen_final(place))
 }
@@ -97,7 +93,7 @@ fn first_view<'a>(stage: &'a Stage<'_>) -> Result<&'a ChainView, DrillError> {
 /// State at the anchor of the view: genesis, or the anchor of the last restart.
 fn anchor_state(stage: &Stage<'_>, view: &ChainView) -> Result<State, DrillError> {
     if view.anchor().domain.restart() == 0 {
-        return State::genesis(stage.world.genesis()).map_err(|e| script(&e));
+        return State::genesis(stage.world.genesis()).map_err(DrillError::because);
     }
     let place = view.anchor().place;
     let held = stage.detected_views();
@@ -121,7 +117,7 @@ fn offer(
     branches: Vec<BlockId>,
 ) -> Result<Offer, DrillError> {
     let object = |bytes: Result<Vec<u8>, CanonError>| {
-        bytes.map(|b| Object::new(Origin::Archive, b)).map_err(|e| script(&e))
+        bytes.map(|b| Object::new(Origin::Archive, b)).map_err(DrillError::because)
     };
     let mut headers = Vec::new();
     let mut txs = BTreeMap::new();
@@ -172,13 +168,13 @@ fn store(
     report: &Report,
     checkpoint: SeenFinal,
 ) -> Result<Replayed, DrillError> {
-    let bytes = report.bytes().map_err(|e| script(&e))?;
+    let bytes = report.bytes().map_err(DrillError::because)?;
     let digest = stage.plane.store(bytes);
     let verdict = match &report.outcome {
         Verdict::Match => ReplayVerdict::Match,
         Verdict::Difference { .. } => ReplayVerdict::Diverged,
         Verdict::Incomplete { .. } => ReplayVerdict::Incomplete,
-        Verdict::InputUntrusted { what, .. } => return Err(script(what)),
+        Verdict::InputUntrusted { what, .. } => return Err(DrillError::script(what)),
     };
     let rows: usize = report.branches.iter().map(|b| b.rows.len()).sum();
     Ok(Replayed {

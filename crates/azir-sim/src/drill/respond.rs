@@ -106,7 +106,7 @@ fn confirm(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         "requests to the protocol rest on verified objects, not on alarms",
     )?;
     let (_, pair) = stage.pair()?;
-    let value = serde_json::to_value(&pair).map_err(|e| DrillError::script(&e.to_string()))?;
+    let value = serde_json::to_value(&pair).map_err(DrillError::because)?;
     let object = collect::store_json(stage, &value)?;
     let confirmed = Body::ConfirmationVerified(ConfirmationVerified {
         kind: "conflicting_certificates".to_owned(),
@@ -158,7 +158,7 @@ pub(super) fn decide(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillEr
     let output = decision::decide(&input);
     let recommended = output.recommended_profile.map_or(Profile::ObserveOnly, |p| p.profile);
     let store = |stage: &mut Stage<'_>, bytes: Result<Vec<u8>, azir_ledger::CanonError>| {
-        bytes.map(|b| stage.plane.store(b)).map_err(|e| DrillError::script(&e.to_string()))
+        bytes.map(|b| stage.plane.store(b)).map_err(DrillError::because)
     };
     let input_hash = store(stage, canon::encode::<Input>(&input))?;
     let output_hash = store(stage, canon::encode(&output))?;

@@ -124,7 +124,7 @@ fn preserve(stage: &mut Stage<'_>) -> Result<(), DrillError> {
             .filter(|d| d.source == source)
             .cloned()
             .collect();
-        let items = evidence_list_hash(&held).map_err(|e| DrillError::script(&e.to_string()))?;
+        let items = evidence_list_hash(&held).map_err(DrillError::because)?;
         let receipt = Body::EvidencePreserved(EvidencePreserved { scope: source, items });
         stage.machine(&format!("agent:{node}"), &receipt)?;
     }
@@ -199,7 +199,7 @@ fn reset(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         .filter_map(|(s, n)| stage.world.node(s).map(|node| (n, node.front())))
         .collect();
     let equal = fronts.values().all(|f| Some(f) == fronts.values().next());
-    let value = serde_json::to_value(&fronts).map_err(|e| DrillError::script(&e.to_string()))?;
+    let value = serde_json::to_value(&fronts).map_err(DrillError::because)?;
     let proof = collect::store_json(stage, &value)?;
     produce(stage, "new_front", proof)?;
     if equal {
@@ -241,7 +241,7 @@ fn restart(stage: &mut Stage<'_>, plan: &DrillPlan, run: &RunPlan) -> Result<(),
         let mut votes = n.view().certificates().flat_map(|c| n.view().votes(c.slot, c.block));
         votes.next().cloned()
     });
-    stage.world.restart(&accepted, &secrets).map_err(|e| DrillError::script(&e.to_string()))?;
+    stage.world.restart(&accepted, &secrets).map_err(DrillError::because)?;
     for (seat, secret) in &secrets {
         stage.signers.others.replace(*seat, *secret);
     }
@@ -285,9 +285,8 @@ fn authority_signs(
     body: &RestartManifest,
 ) -> Result<AcceptedRestart, DrillError> {
     let keys: Vec<_> = (0..4).map(|i| drill_key(stage.seed, "restart", i)).collect();
-    let error = |e: &dyn std::fmt::Display| DrillError::script(&e.to_string());
     let weak = SignedManifest::sign(body.clone(), &[&keys[0], &keys[1], &keys[2]]);
-    let weak = weak.map_err(|e| error(&e))?;
+    let weak = weak.map_err(DrillError::because)?;
     let domain = stage.world.anchor().domain.clone();
     let refused = weak.accept(stage.world.genesis(), &domain, &mut Plain).is_err();
     stage.check(
@@ -297,10 +296,10 @@ fn authority_signs(
         "four are needed",
     );
     let signed = SignedManifest::sign(body.clone(), &keys.iter().collect::<Vec<_>>());
-    let signed = signed.map_err(|e| error(&e))?;
+    let signed = signed.map_err(DrillError::because)?;
     let accepted = signed.accept(stage.world.genesis(), &domain, &mut Plain);
-    let accepted = accepted.map_err(|e| error(&e))?;
-    let value = serde_json::to_value(&signed).map_err(|e| error(&e))?;
+    let accepted = accepted.map_err(DrillError::because)?;
+    let value = serde_json::to_value(&signed).map_err(DrillError::because)?;
     let manifest = collect::store_json(stage, &value)?;
     let body = Body::ManifestAccepted(ManifestAccepted { manifest, restart: body.restart });
     stage.act(Role::IncidentCommander, &body)?;

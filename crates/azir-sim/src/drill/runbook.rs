@@ -21,8 +21,7 @@ use super::stage::Stage;
 /// Reads the bound runbook.
 fn bound() -> Result<Runbook, DrillError> {
     let text = super::setup::RUNBOOK;
-    azir_runbook::load(text, "RB-CONSENSUS-001/v1.toml")
-        .map_err(|e| DrillError::script(&e.to_string()))
+    azir_runbook::load(text, "RB-CONSENSUS-001/v1.toml").map_err(DrillError::because)
 }
 
 /// Starts the run.
@@ -33,7 +32,7 @@ pub(super) fn start(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         incident: stage.view()?.id.0,
         runbook: runbook.id(),
         version: runbook.version(),
-        runbook_hash: header.map_err(|e| DrillError::script(&e.to_string()))?,
+        runbook_hash: header.map_err(DrillError::because)?,
         mode: stage.plane.engine().mode().to_owned(),
         ordinal: 1,
     };
@@ -84,7 +83,8 @@ fn lost(stop: &str) -> DrillError {
     DrillError::script(&format!("the runbook did not come to {stop:?}"))
 }
 
-/// Whether the effect of an operation stands in the log (D-115: completion is recorded, not wished).
+/// Whether the effect of an operation stands in the log (D-115: completion is recorded, not
+/// wished).
 fn stands(
     stage: &Stage<'_>,
     op: Op,

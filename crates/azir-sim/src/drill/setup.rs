@@ -47,7 +47,6 @@ pub(super) fn stage<'p>(
     journal: Box<dyn Journal>,
     progress: &'p mut dyn FnMut(&str, u64, u64),
 ) -> Result<Stage<'p>, DrillError> {
-    let script = |e: &dyn std::fmt::Display| DrillError::Script(e.to_string());
     let world = network(plan, run, seed)?;
     let policy = policy(seed, plan.seats);
     let server = cast::machine(seed, "server:azir");
@@ -55,7 +54,7 @@ pub(super) fn stage<'p>(
     let mut plane = Deployment::new("drill", &mode, server, journal);
     for witness in &policy.witnesses.machines {
         let name = witness.replace(':', "/");
-        plane.add_witness(&name, cast::machine(seed, witness)).map_err(|e| script(&e))?;
+        plane.add_witness(&name, cast::machine(seed, witness)).map_err(DrillError::because)?;
     }
     let mut stage =
         Stage::new(seed, world, plane, policy, plan.start, slots_planned(run.way), progress);
@@ -98,7 +97,7 @@ fn variant_of(
 ) -> Result<World, DrillError> {
     let chain = format!("azref-{}-{seed}-{variant}", run.name);
     let config = WorldConfig::drill(&chain, plan.seats, seed, run.faults.clone());
-    let mut world = World::new(config).map_err(|e| DrillError::Script(e.to_string()))?;
+    let mut world = World::new(config).map_err(DrillError::because)?;
     for index in 0..TRANSFERS {
         transfer(&mut world, seed, index)?;
     }
@@ -138,10 +137,10 @@ fn policy(seed: u64, seats: usize) -> Policy {
 }
 
 fn begin_log(stage: &mut Stage<'_>) -> Result<(), DrillError> {
-    let runbook = azir_runbook::load(RUNBOOK, "RB-CONSENSUS-001/v1.toml")
-        .map_err(|e| DrillError::Script(e.to_string()))?;
+    let runbook =
+        azir_runbook::load(RUNBOOK, "RB-CONSENSUS-001/v1.toml").map_err(DrillError::because)?;
     let header = runbook.header().hash();
-    let header = header.map_err(|e| DrillError::Script(e.to_string()))?;
+    let header = header.map_err(DrillError::because)?;
     let object = stage.plane.store(RUNBOOK.as_bytes().to_vec());
     let created = Body::LogCreated(LogCreated {
         policy: stage.policy.clone(),
@@ -173,7 +172,7 @@ fn transfer(world: &mut World, seed: u64, index: u64) -> Result<(), DrillError> 
     let domain = Domain::new(&genesis.chain, 0);
     let key = drill_key(seed, "account", from);
     let sealed = |tx: Tx| {
-        let draft = Draft::new(tx).map_err(|e| DrillError::Script(e.to_string()))?;
+        let draft = Draft::new(tx).map_err(DrillError::because)?;
         Ok::<_, DrillError>(draft.sign(&domain, &key))
     };
     let fee = least_fee(&genesis.params, &sealed(body.clone())?);

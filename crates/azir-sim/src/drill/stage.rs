@@ -179,7 +179,7 @@ impl<'p> Stage<'p> {
     pub(super) fn signed(&self, who: Role, body: &Body) -> Result<SignedEvent, DrillError> {
         let person = self.person(who)?;
         let event = self.frame(self.seen()).event(&person.id, Some(who), body);
-        SignedEvent::by_person(&event, &person.key).map_err(|e| DrillError::script(&e.to_string()))
+        SignedEvent::by_person(&event, &person.key).map_err(DrillError::because)
     }
 
     /// The person who plays a role.
@@ -280,10 +280,8 @@ impl<'p> Stage<'p> {
         key: &MachineKey,
         body: &Body,
     ) -> Result<Digest, DrillError> {
-        let signed = self
-            .frame(self.seen())
-            .by_machine(actor, key, body)
-            .map_err(|e| DrillError::script(&e.to_string()))?;
+        let signed =
+            self.frame(self.seen()).by_machine(actor, key, body).map_err(DrillError::because)?;
         let hash = signed.hash();
         let now = self.now();
         self.plane
@@ -431,10 +429,9 @@ impl<'p> Stage<'p> {
     /// A cosigned checkpoint and what leases quote of it.
     pub(super) fn quote(&mut self) -> Result<Quote, DrillError> {
         let now = self.now();
-        let note = self.plane.checkpoint(now).map_err(|e| DrillError::script(&e))?.clone();
-        let key = self.plane.log_key().map_err(|e| DrillError::script(&e.to_string()))?;
-        let point =
-            Checkpoint::verified(&note, &key).map_err(|e| DrillError::script(&e.to_string()))?;
+        let note = self.plane.checkpoint(now).map_err(DrillError::because)?.clone();
+        let key = self.plane.log_key().map_err(DrillError::because)?;
+        let point = Checkpoint::verified(&note, &key).map_err(DrillError::because)?;
         let tree = self.plane.tree();
         let proofs = self
             .gates

@@ -30,9 +30,9 @@ pub(super) fn outcome(
 ) -> Result<DrillOutcome, DrillError> {
     let now = stage.now();
     final_checks(&mut stage)?;
-    stage.plane.checkpoint(now).map_err(|e| DrillError::script(&e))?;
+    stage.plane.checkpoint(now).map_err(DrillError::because)?;
     let view = stage.view()?.clone();
-    let record = canon::encode(&view.record).map_err(|e| DrillError::script(&e.to_string()))?;
+    let record = canon::encode(&view.record).map_err(DrillError::because)?;
     let report = DrillReport {
         schema: "azir.drill-report/1".to_owned(),
         drill: plan.name.clone(),
