@@ -9,6 +9,7 @@
 
 pub mod admit;
 pub mod body;
+pub mod drive;
 pub mod engine;
 pub mod evidence;
 pub mod facts;

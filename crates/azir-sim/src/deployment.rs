@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use azir_engine::{Close, Effect, Engine, Input, Objects, Reopen};
+pub use azir_engine::drive::Order;
+use azir_engine::drive::{self, Keeper};
+use azir_engine::{Engine, Objects};
 use azir_ledger::checkpoint::{self, Checkpoint, Witness};
 use azir_ledger::merkle::Tree;
 use azir_ledger::note::{KeyKind, NoteError, SignedNote, VerifierKey};
-use azir_ledger::{Digest, Entry, MachineKey, SignedEvent, Timestamp};
-use azir_model::{Refusal, RefusalKind};
+use azir_ledger::{Digest, Entry, Event, MachineKey, SignedEvent, Timestamp};
+use azir_model::Refusal;
 
 /// Where acknowledged entries and content are stored. Calls return only when that is durable.
 pub trait Journal {
@@ -45,15 +47,6 @@ struct WitnessAgent {
     name: String,
     key: MachineKey,
     memory: Witness,
-}
-
-/// What the engine orders, to be delivered to gates.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// Close gates.
-    Close(Close),
-    /// Reopen one gate.
-    Reopen(Reopen),
 }
 
 /// The control plane of one operator.
@@ -182,42 +175,20 @@ impl Deployment {
     /// # Errors
     /// The engine's refusal, or `unavailable` after a failed write.
     pub fn submit(&mut self, now: Timestamp, signed: SignedEvent) -> Result<u64, Refusal> {
-        let asked = signed.hash();
-        let mut answer = None;
-        let mut inputs = VecDeque::from([Input::Submit(Box::new(signed))]);
-        while let Some(input) = inputs.pop_front() {
-            if let Some(why) = &self.failed {
-                return Err(stopped(why));
-            }
-            for effect in self.engine.step(now, input, &VaultObjects(&self.vault)) {
-                match effect {
-                    Effect::Append(entry) => inputs.push_front(self.append(*entry)),
-                    Effect::Reply { event, outcome } if event == asked => answer = Some(outcome),
-                    // Replies to the server's own events: nobody waits for them.
-                    Effect::Reply { .. } => {}
-                    Effect::Record(event) => {
-                        if let Ok(own) = SignedEvent::by_machine(&event, &self.server) {
-                            inputs.push_back(Input::Submit(Box::new(own)));
-                        }
-                    }
-                    Effect::Close(close) => self.orders.push_back(Order::Close(close)),
-                    Effect::Reopen(reopen) => self.orders.push_back(Order::Reopen(reopen)),
-                }
-            }
+        if let Some(why) = &self.failed {
+            return Err(drive::stopped(why));
         }
-        answer.unwrap_or_else(|| Err(stopped("the engine gave no answer")))
-    }
-
-    fn append(&mut self, entry: Entry) -> Input {
-        match self.journal.append(std::slice::from_ref(&entry)) {
-            Ok(()) => {
-                self.tree.append(entry.leaf_hash());
-                self.entries.push(entry);
-            }
-            // Whether the entry was stored is unknown: nothing may be released any more.
-            Err(why) => self.failed = Some(why),
-        }
-        Input::Durable(self.entries.len() as u64)
+        let mut keeper = JournalKeeper {
+            journal: self.journal.as_mut(),
+            server: &self.server,
+            entries: &mut self.entries,
+            tree: &mut self.tree,
+        };
+        let objects = VaultObjects(&self.vault);
+        let driven = drive::submit(&mut self.engine, now, signed, &objects, &mut keeper);
+        self.orders.extend(driven.orders);
+        self.failed = driven.failed;
+        driven.answer
     }
 
     /// Signs a checkpoint of the present size and has it cosigned by every witness.
@@ -255,11 +226,23 @@ impl Objects for VaultObjects<'_> {
     }
 }
 
-fn stopped(why: &str) -> Refusal {
-    Refusal::one(
-        RefusalKind::Unavailable,
-        format!("the ledger stopped: {why}"),
-        "7.3, D-022",
-        "start again from the store; nothing acknowledged is lost",
-    )
+/// Journal, tree and server key of a deployment, lent to the drive loop.
+struct JournalKeeper<'a> {
+    journal: &'a mut dyn Journal,
+    server: &'a MachineKey,
+    entries: &'a mut Vec<Entry>,
+    tree: &'a mut Tree,
+}
+
+impl Keeper for JournalKeeper<'_> {
+    fn append(&mut self, entry: &Entry) -> Result<(), String> {
+        self.journal.append(std::slice::from_ref(entry))?;
+        self.tree.append(entry.leaf_hash());
+        self.entries.push(entry.clone());
+        Ok(())
+    }
+
+    fn sign(&self, event: &Event) -> Option<SignedEvent> {
+        SignedEvent::by_machine(event, self.server).ok()
+    }
 }

@@ -2,15 +2,15 @@
 //! `bundle.json` are covered by the bag alone: whoever redoes the bag could add a false person for
 //! `ssh-keygen` to believe, or ask for no witness. The log's signed policy says what they must be.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use azir_engine::State;
 use azir_ledger::bundle::{BundleFiles, BundleInfo};
 use azir_ledger::event::PublicKey;
-use azir_ledger::note::{KeyKind, VerifierKey};
-use azir_ledger::{Roster, canon, checkpoint};
-use azir_model::policy::Policy;
+use azir_ledger::note::VerifierKey;
+use azir_ledger::{Roster, canon};
+use azir_model::policy::{Machine, Policy};
 
 use super::Told;
 
@@ -48,19 +48,13 @@ pub(super) fn check(files: &dyn BundleFiles, state: &State, log: &str) -> Vec<To
     let expected = roster(state, policy, log);
     tell(place, "roster_mismatch", found.and_then(|found| roster_differs(&found, &expected)));
 
+    let witnesses = policy.witnesses.machines.iter().filter_map(|id| policy.machine(id));
     let place = "roster/witnesses.vkey";
-    let expected = witnesses(policy);
-    tell(
-        place,
-        "witnesses_mismatch",
-        lines(files, place).and_then(|l| lines_differ(&l, &expected)),
-    );
+    tell(place, "witnesses_mismatch", differ(files, place, witnesses));
 
     let place = "roster/ledger.vkey";
-    let server = state.server.as_ref().and_then(|s| policy.machine(s));
-    let key = server.and_then(|s| checkpoint::ledger_key(log, &s.key).ok());
-    let expected = key.iter().map(ToString::to_string).collect();
-    tell(place, "ledger_mismatch", lines(files, place).and_then(|l| lines_differ(&l, &expected)));
+    let server = state.server.iter().filter_map(|id| policy.machine(id));
+    tell(place, "ledger_mismatch", differ(files, place, server));
 
     let place = "bundle.json";
     let info = read(files, place).and_then(|bytes| canon::decode::<BundleInfo>(&bytes).ok());
@@ -77,17 +71,6 @@ fn read(files: &dyn BundleFiles, place: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn lines(files: &dyn BundleFiles, place: &str) -> Option<BTreeSet<String>> {
-    let text = String::from_utf8(read(files, place)?).ok()?;
-    Some(text.lines().map(str::to_owned).collect())
-}
-
-fn witnesses(policy: &Policy) -> BTreeSet<String> {
-    let machines = policy.witnesses.machines.iter().filter_map(|id| policy.machine(id));
-    let keys = machines.filter_map(|m| VerifierKey::new(&m.id, KeyKind::Witness, m.key).ok());
-    keys.map(|key| key.to_string()).collect()
-}
-
 fn roster_differs(found: &Roster, expected: &Roster) -> Option<String> {
     let added = found.keys.iter().find(|k| !expected.keys.contains(k));
     let lacking = expected.keys.iter().find(|k| !found.keys.contains(k));
@@ -100,9 +83,18 @@ fn roster_differs(found: &Roster, expected: &Roster) -> Option<String> {
     }
 }
 
-fn lines_differ(found: &BTreeSet<String>, expected: &BTreeSet<String>) -> Option<String> {
-    let added = found.difference(expected).map(|key| format!("the log does not give {key}"));
-    let lacking = expected.difference(found).map(|key| format!("{key} is absent"));
+/// Compares the keys of a file with those of machines, whatever name a key signs under.
+fn differ<'p>(
+    files: &dyn BundleFiles,
+    place: &str,
+    machines: impl Iterator<Item = &'p Machine>,
+) -> Option<String> {
+    let text = String::from_utf8(read(files, place)?).ok()?;
+    let keys = text.lines().filter_map(|line| line.parse::<VerifierKey>().ok());
+    let mut found: BTreeMap<_, _> = keys.map(|key| (*key.public(), key)).collect();
+    let lacking: Vec<_> = machines.filter(|m| found.remove(&m.key).is_none()).collect();
+    let added = found.values().map(|key| format!("the log gives no such key: {key}"));
+    let lacking = lacking.iter().map(|m| format!("the key of {} is absent", m.id));
     added.chain(lacking).next()
 }
 
