@@ -96,6 +96,12 @@ impl Vault {
         Self { dir: dir.to_owned(), next: AtomicU64::new(0), port: Arc::new(Disk), _lock: None }
     }
 
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.to_string();
         self.dir.join("sha256").join(&hex[..2]).join(hex)

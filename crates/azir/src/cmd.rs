@@ -1,9 +1,12 @@
 //! The commands.
 
+pub(crate) mod act;
 pub(crate) mod advise;
 pub(crate) mod bench;
 pub(crate) mod drill;
 pub(crate) mod explain;
+pub(crate) mod incident;
+pub(crate) mod init;
 pub(crate) mod verify;
 
 use std::io::Write as _;

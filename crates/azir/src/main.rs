@@ -6,6 +6,7 @@
 mod cmd;
 mod error;
 mod explain;
+mod host;
 mod report;
 
 use std::path::PathBuf;
@@ -76,6 +77,51 @@ enum Command {
         #[arg(long)]
         ignore_proposal: bool,
     },
+    /// Make a deployment: its log, its vault and its server key
+    Init {
+        /// Name of the deployment, part of the log's origin
+        name: String,
+        /// TOML file that names people, nodes and their keys
+        #[arg(long, value_name = "FILE")]
+        roster: PathBuf,
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", default_value_os_t = host::default_dir())]
+        data: PathBuf,
+    },
+    /// Open, list and show incidents
+    Incident {
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", global = true, default_value_os_t = host::default_dir())]
+        data: PathBuf,
+        #[command(subcommand)]
+        what: IncidentWhat,
+    },
+    /// Act on an incident: make an event of this type, sign and submit it
+    Act {
+        /// Type of event, for example role.assigned
+        kind: String,
+        /// Incident that it is about, or the beginning of its id
+        #[arg(long, value_name = "ID")]
+        incident: Option<String>,
+        /// Members of the event as JSON, or @FILE
+        #[arg(long, value_name = "JSON")]
+        body: String,
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", default_value_os_t = host::default_dir())]
+        data: PathBuf,
+        #[command(flatten)]
+        author: cmd::act::Author,
+    },
+    /// Submit an event that was signed elsewhere
+    Submit {
+        /// The event, as `azir act --out` wrote it
+        event: PathBuf,
+        /// Its signature, as `ssh-keygen -Y sign` wrote it
+        signature: PathBuf,
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", default_value_os_t = host::default_dir())]
+        data: PathBuf,
+    },
     /// Explain a refusal kind or error code
     Explain {
         /// The code, for example gate_closed or AZ-E0004; without it all codes are listed
@@ -87,6 +133,32 @@ enum Command {
         /// append, verify, gate, sim or all
         #[arg(default_value = "all")]
         name: String,
+    },
+}
+
+/// What to do with incidents.
+#[derive(Subcommand, Debug)]
+enum IncidentWhat {
+    /// Open an incident; repeating the same record returns the same incident
+    Open {
+        /// Proposed class, for example INC_CONSENSUS
+        #[arg(long)]
+        class: azir_model::IncidentClass,
+        /// Proposed severity, for example SEV_3_HIGH
+        #[arg(long)]
+        severity: azir_model::Severity,
+        /// Affected scope, for example node:n1/notary; may be repeated
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        #[command(flatten)]
+        author: cmd::act::Author,
+    },
+    /// List incidents
+    List,
+    /// Show an incident: what is known, what may be done now, and why not the rest
+    Show {
+        /// Id, or its beginning
+        id: String,
     },
 }
 
@@ -125,6 +197,15 @@ fn main() -> ExitCode {
             cmd::verify::run(talk, &asked)
         }
         Command::Advise { file, ignore_proposal } => cmd::advise::run(talk, &file, ignore_proposal),
+        Command::Init { name, roster, data } => cmd::init::run(talk, &name, &roster, &data),
+        Command::Incident { data, what } => incident(talk, &data, what),
+        Command::Act { kind, incident, body, data, author } => {
+            let id = incident.map(|id| cmd::incident::id_of(&data, &id)).transpose();
+            id.and_then(|id| cmd::act::run(talk, &data, &kind, id, &body, &author))
+        }
+        Command::Submit { event, signature, data } => {
+            cmd::act::submit(talk, &data, &event, &signature)
+        }
         Command::Explain { code } => cmd::explain::run(talk, code.as_deref()),
         Command::Bench { name } => cmd::bench::run(talk, &name),
     };
@@ -134,5 +215,19 @@ fn main() -> ExitCode {
             error.print(talk.json);
             ExitCode::from(error.exit())
         }
+    }
+}
+
+fn incident(
+    talk: cmd::Talk,
+    data: &std::path::Path,
+    what: IncidentWhat,
+) -> Result<(), error::CliError> {
+    match what {
+        IncidentWhat::Open { class, severity, scopes, author } => {
+            cmd::incident::open(talk, data, class, severity, &scopes, &author)
+        }
+        IncidentWhat::List => cmd::incident::list(talk, data),
+        IncidentWhat::Show { id } => cmd::incident::show(talk, data, &id),
     }
 }

@@ -126,12 +126,15 @@ fn stands(
     })
 }
 
+/// What an automatic step does.
+type StepEffect<'e> = &'e mut dyn FnMut(&mut Stage<'_>) -> Result<(), DrillError>;
+
 /// Does the current step.
 fn take(
     stage: &mut Stage<'_>,
     step: &Step,
     answers: &BTreeMap<&str, (&str, &str)>,
-    effect: Option<&mut dyn FnMut(&mut Stage<'_>) -> Result<(), DrillError>>,
+    effect: Option<StepEffect<'_>>,
 ) -> Result<(), DrillError> {
     let run = run_id(stage)?;
     let id = step.id.clone();
@@ -163,14 +166,7 @@ fn take(
                 return Err(DrillError::script(&format!("step {}: {op} has no effect", step.id)));
             }
             let evidence = step_evidence(stage, step)?;
-            let done = Body::Run(RunEvent::Finished(Finished {
-                run,
-                step: id.clone(),
-                attempt: Some(1),
-                outcome: Outcome::Done,
-                evidence,
-                note: None,
-            }));
+            let done = finished(Some(1), Outcome::Done, &evidence);
             stage.machine("server:azir", &done).map(|_| ())
         }
         Work::Manual { .. } => play(stage, step, &finished(None, Outcome::Done, &evidence)),

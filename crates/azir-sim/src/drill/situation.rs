@@ -21,25 +21,29 @@ pub(super) fn culprits(stage: &Stage<'_>) -> Result<String, DrillError> {
     Ok(format!("seat:{}", seats.join("+")))
 }
 
+fn scope(text: &str) -> Result<Scope, DrillError> {
+    text.parse().map_err(|e| DrillError::script(&format!("{text}: {e}")))
+}
+
+/// A channel of harm that runs through the own nodes.
+fn own(text: &str, action: Action) -> Result<Channel, DrillError> {
+    Ok(Channel {
+        scope: scope(text)?,
+        origin: Origin::Own,
+        actions: ActionSet::of(&[action]),
+        t_harm: 0,
+        min_capability: 0,
+        open_exposure: Some(0),
+        exit_possible: None,
+        pinned: true,
+        checker: None,
+        own_share: vec![],
+    })
+}
+
 /// The input of this moment.
 pub(super) fn input(stage: &Stage<'_>, _run: &RunPlan) -> Result<Input, DrillError> {
     let view = stage.view()?;
-    let scope =
-        |text: &str| text.parse::<Scope>().map_err(|e| DrillError::script(&format!("{text}: {e}")));
-    let own = |text: &str, action: Action| {
-        Ok::<_, DrillError>(Channel {
-            scope: scope(text)?,
-            origin: Origin::Own,
-            actions: ActionSet::of(&[action]),
-            t_harm: 0,
-            min_capability: 0,
-            open_exposure: Some(0),
-            exit_possible: None,
-            pinned: true,
-            checker: None,
-            own_share: vec![],
-        })
-    };
     let seats = Channel {
         scope: scope(&culprits(stage)?)?,
         origin: Origin::Network,

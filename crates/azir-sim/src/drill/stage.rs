@@ -330,7 +330,7 @@ impl<'p> Stage<'p> {
         self.renew_leases()?;
         let slot = self.world.next_slot();
         if self.incident.is_some() && slot.is_multiple_of(OBSERVE_SLOTS) {
-            let (seat, _) = self.own_seats()[usize::from(slot % 4 == 0)];
+            let (seat, _) = self.own_seats()[usize::from(slot.is_multiple_of(4))];
             self.observe(seat)?;
         }
         Ok(())

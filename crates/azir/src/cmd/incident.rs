@@ -1,0 +1,166 @@
+//! `azir incident`: open, list and show incidents of this deployment.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use azir_engine::body::IncidentOpened;
+use azir_engine::{Body, IncidentView, evidence, facts};
+use azir_ledger::Digest;
+use azir_model::evidence::{evidence_list_hash, scopes_hash};
+use azir_model::lifecycle;
+use azir_model::{
+    IncidentClass, IncidentId, IncidentState, OpeningRecord, Profile, Severity, class,
+};
+
+use super::act::{Author, finish};
+use super::{Talk, say};
+use crate::error::CliError;
+use crate::host::{Host, now};
+
+/// Opens an incident by hand.
+pub(crate) fn open(
+    talk: Talk,
+    data: &Path,
+    class: IncidentClass,
+    severity: Severity,
+    scopes: &[String],
+    author: &Author,
+) -> Result<(), CliError> {
+    let mut host = Host::open(data)?;
+    let mut scopes = scopes.to_vec();
+    scopes.sort();
+    scopes.dedup();
+    let internal = |e: azir_ledger::CanonError| CliError::Internal(e.to_string());
+    let record = OpeningRecord {
+        affected_scopes_hash: scopes_hash(scopes.iter().map(String::as_str)).map_err(internal)?,
+        current_response_profile: Profile::ObserveOnly,
+        detected_by: author.actor.clone(),
+        detection_time: now(),
+        incident_class: class,
+        initial_evidence_hash: evidence_list_hash(&[]).map_err(internal)?,
+        metadata_hash: None,
+        related_object_refs: vec![],
+        related_runbook_id: class::row(class).runbook,
+        severity,
+        status: IncidentState::Detected,
+    };
+    let id = record.id().map_err(internal)?;
+    let body = Body::IncidentOpened(IncidentOpened { record, scopes, evidence: vec![] });
+    let event = host.event(Some(id.0), &author.actor, Some(&author.role), &body);
+    if !talk.json {
+        say(&format!("incident {id}\n"))?;
+    }
+    finish(talk, &mut host, &event, author)
+}
+
+/// Lists incidents, the newest last.
+pub(crate) fn list(talk: Talk, data: &Path) -> Result<(), CliError> {
+    let host = Host::open(data)?;
+    let mut views: Vec<&IncidentView> = host.engine().state().incidents.values().collect();
+    views.sort_by_key(|v| v.opened.index);
+    if talk.json {
+        let rows: Vec<_> = views
+            .iter()
+            .map(|v| {
+                serde_json::json!({"id": v.id, "state": v.state, "class": v.class,
+                    "severity": v.severity, "peak": v.peak(), "opened": v.opened.at})
+            })
+            .collect();
+        return say(&format!("{:#}\n", serde_json::json!({ "incidents": rows })));
+    }
+    let mut out = String::new();
+    for v in views {
+        let _infallible = writeln!(
+            out,
+            "{}  {:<20} {:<22} {:<15} {}",
+            v.id.0.short(),
+            v.state,
+            v.class,
+            v.severity,
+            v.opened.at
+        );
+    }
+    say(&out)
+}
+
+/// Finds an incident by its id or by the beginning of it.
+fn find<'h>(host: &'h Host, id: &str) -> Result<&'h IncidentView, CliError> {
+    let state = host.engine().state();
+    let hits: Vec<_> =
+        state.incidents.values().filter(|v| v.id.to_string().starts_with(id)).collect();
+    match hits.as_slice() {
+        [one] => Ok(one),
+        [] => Err(CliError::Usage(format!("no incident begins with {id:?}"))),
+        many => Err(CliError::Usage(format!("{} incidents begin with {id:?}", many.len()))),
+    }
+}
+
+/// The whole id of an incident that is named by its beginning.
+pub(crate) fn id_of(data: &Path, id: &str) -> Result<Digest, CliError> {
+    if let Ok(id) = id.parse::<IncidentId>() {
+        return Ok(id.0);
+    }
+    let host = Host::open(data)?;
+    find(&host, id).map(|v| v.id.0)
+}
+
+/// Shows one incident: what is known, what may be done now, and why not the rest.
+pub(crate) fn show(talk: Talk, data: &Path, id: &str) -> Result<(), CliError> {
+    let host = Host::open(data)?;
+    let view = find(&host, id)?;
+    let known = facts::of(host.engine().state(), view, now());
+    let next = lifecycle::next_allowed(&known);
+    if talk.json {
+        let moves: Vec<_> = next
+            .iter()
+            .map(|(t, judged)| {
+                serde_json::json!({"transition": t.id.to_string(), "to": t.to,
+                    "unmet": judged.as_ref().err().map(|r| r.unmet().to_vec()).unwrap_or_default()})
+            })
+            .collect();
+        let value = serde_json::json!({"incident": view, "next": moves,
+            "evidence_missing": evidence::missing(view), "pins_missing": evidence::pins_missing(view)});
+        return say(&format!("{value:#}\n"));
+    }
+    say(&words(view, &next))
+}
+
+type Next = Vec<(lifecycle::Transition, Result<(), azir_model::Refusal>)>;
+
+fn words(view: &IncidentView, next: &Next) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(out, "{name:<12} {value}");
+    };
+    line("incident", view.id.to_string());
+    line("state", view.state.to_string());
+    line("class", view.class.to_string());
+    line("severity", format!("{} (peak {})", view.severity, view.peak()));
+    line("profile", view.profile.to_string());
+    line("scopes", view.scopes.join(" "));
+    for (role, holder) in &view.roles {
+        let accepted = if holder.accepted { "" } else { " (not accepted yet)" };
+        line(role.as_str(), format!("{}{accepted}", holder.person));
+    }
+    let missing = evidence::missing(view);
+    line("evidence", format!("{} items still open", missing.len()));
+    for item in missing.iter().take(30) {
+        line("", item.clone());
+    }
+    let _infallible = writeln!(out, "\nwhat may come next");
+    for (transition, judged) in next {
+        match judged {
+            Ok(()) => {
+                let _infallible =
+                    writeln!(out, "  {} {}: may be made", transition.id, transition.to);
+            }
+            Err(refusal) => {
+                let _infallible = writeln!(out, "  {} {}: not yet", transition.id, transition.to);
+                for unmet in refusal.unmet() {
+                    let _infallible = writeln!(out, "      {}; {}", unmet.what, unmet.remedy);
+                }
+            }
+        }
+    }
+    out
+}

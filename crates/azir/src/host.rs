@@ -1,0 +1,207 @@
+//! One operator's control plane on this machine: the engine, its SQLite ledger, its vault and the
+//! server's key, in one directory. Opening it folds the whole ledger; live operation is the same fold.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use azir_engine::body::{BoundRunbook, LogCreated};
+use azir_engine::drive::{self, Keeper, Order};
+use azir_engine::{Body, Engine, Objects};
+use azir_ledger::event::EVENT_SCHEMA;
+use azir_ledger::{Digest, Entry, Event, MachineKey, SignedEvent, Timestamp, canon, checkpoint};
+use azir_model::RunbookId;
+use azir_model::policy::{Machine, Policy};
+use azir_store::ledger::LedgerStore;
+use azir_store::vault::Vault;
+use serde::{Deserialize, Serialize};
+
+use crate::error::CliError;
+
+/// Released runbooks, by their text.
+const RUNBOOKS: [(RunbookId, &str, &str); 1] = [(
+    RunbookId::Consensus,
+    "RB-CONSENSUS-001/v1.toml",
+    include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml"),
+)];
+
+/// `deployment.json`: what this directory is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deployment {
+    schema: String,
+    log: String,
+    mode: String,
+    server: String,
+}
+
+/// An open deployment. A second process on the same directory is refused by the ledger's lock.
+pub(crate) struct Host {
+    engine: Engine,
+    store: Store,
+}
+
+/// What the engine's effects are performed on.
+struct Store {
+    ledger: LedgerStore,
+    vault: Vault,
+    server: MachineKey,
+}
+
+impl Keeper for Store {
+    fn append(&mut self, entry: &Entry) -> Result<(), String> {
+        self.ledger.append(std::slice::from_ref(entry)).map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    fn sign(&self, event: &Event) -> Option<SignedEvent> {
+        SignedEvent::by_machine(event, &self.server).ok()
+    }
+}
+
+/// Objects of a vault, for the engine's rules.
+struct VaultObjects(Vault);
+
+impl Objects for VaultObjects {
+    fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.0.get(digest).ok()
+    }
+}
+
+/// The machine's clock. Times are informative; the order is the log's (D-016).
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl Host {
+    /// Makes a deployment in an empty or new directory: server key, ledger, vault, first entry.
+    pub(crate) fn create(dir: &Path, name: &str, mut policy: Policy) -> Result<Self, CliError> {
+        if dir.join("deployment.json").exists() {
+            return Err(CliError::Usage(format!(
+                "{} is a deployment already; nothing was changed",
+                dir.display()
+            )));
+        }
+        std::fs::create_dir_all(dir.join("keys")).map_err(|e| CliError::write(dir, e))?;
+        let server = make_key(&dir.join("keys/server.seed"))?;
+        let id = format!("server:{name}");
+        policy.machines.push(Machine { id: id.clone(), key: server.public() });
+        policy.lease_signers = vec![id.clone()];
+        policy.validate().map_err(CliError::Refused)?;
+        let log = checkpoint::origin(name, &server.public());
+        let meta = Deployment {
+            schema: "azir.deployment/1".to_owned(),
+            log: log.clone(),
+            mode: "live".to_owned(),
+            server: id.clone(),
+        };
+        let mut host = Self::assemble(dir, &meta, server)?;
+        let mut runbooks = Vec::new();
+        for (runbook, file, text) in RUNBOOKS {
+            let loaded = azir_runbook::load(text, file);
+            let loaded = loaded.map_err(|e| CliError::Internal(e.to_string()))?;
+            let object = host.keep(&mut text.as_bytes())?;
+            let version = u64::from(loaded.version());
+            runbooks.push(BoundRunbook { id: runbook, version, hash: loaded.hash().0, object });
+        }
+        let created = Body::LogCreated(LogCreated { policy, server: id.clone(), runbooks });
+        let event = host.event(None, &id, None, &created);
+        let signed = SignedEvent::by_machine(&event, &host.store.server);
+        host.submit(signed.map_err(|e| CliError::Internal(e.to_string()))?)?;
+        let bytes = canon::encode(&meta).map_err(|e| CliError::Internal(e.to_string()))?;
+        let path = dir.join("deployment.json");
+        std::fs::write(&path, bytes).map_err(|e| CliError::write(&path, e))?;
+        Ok(host)
+    }
+
+    /// Opens a deployment: every entry is read, checked and folded.
+    pub(crate) fn open(dir: &Path) -> Result<Self, CliError> {
+        let path = dir.join("deployment.json");
+        let bytes = std::fs::read(&path).map_err(|e| CliError::read(&path, e))?;
+        let meta: Deployment = canon::decode(&bytes).map_err(|e| CliError::content(&path, e))?;
+        let server = read_key(&dir.join("keys/server.seed"))?;
+        Self::assemble(dir, &meta, server)
+    }
+
+    fn assemble(dir: &Path, meta: &Deployment, server: MachineKey) -> Result<Self, CliError> {
+        let ledger_dir = dir.join("ledger");
+        std::fs::create_dir_all(&ledger_dir).map_err(|e| CliError::write(dir, e))?;
+        let ledger = LedgerStore::open(&ledger_dir, &meta.log)
+            .map_err(|e| CliError::read(&ledger_dir, e))?;
+        let vault_dir = dir.join("vault");
+        let vault = Vault::open(&vault_dir).map_err(|e| CliError::read(&vault_dir, e))?;
+        let mut engine = Engine::new(&meta.log, &meta.mode);
+        for entry in ledger.read(0) {
+            let entry = entry.map_err(|e| CliError::read(&ledger_dir, e))?;
+            engine.load(&entry).map_err(|e| CliError::content(&ledger_dir, e))?;
+        }
+        Ok(Self { engine, store: Store { ledger, vault, server } })
+    }
+
+    /// The engine, for reading.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// An unsigned event of an author, quoting what this ledger holds now.
+    pub(crate) fn event(
+        &self,
+        incident: Option<Digest>,
+        actor: &str,
+        role: Option<&str>,
+        body: &Body,
+    ) -> Event {
+        Event {
+            schema: EVENT_SCHEMA.to_owned(),
+            log: self.engine.log().to_owned(),
+            mode: self.engine.mode().to_owned(),
+            subject: incident,
+            kind: body.kind().to_owned(),
+            body: body.value(),
+            actor: actor.to_owned(),
+            role: role.map(str::to_owned),
+            at: now(),
+            seen_final: None,
+            basis: Some(self.engine.state().size),
+        }
+    }
+
+    /// Stores content in the vault; durable when this returns.
+    pub(crate) fn keep(&self, from: &mut dyn std::io::Read) -> Result<Digest, CliError> {
+        let stored = self.store.vault.put(from);
+        stored.map(|s| s.digest).map_err(|e| CliError::write(Path::new("vault"), e))
+    }
+
+    /// Submits a signed event; gives its position and the orders for gates that it released.
+    pub(crate) fn submit(&mut self, signed: SignedEvent) -> Result<(u64, Vec<Order>), CliError> {
+        let objects = VaultObjects(Vault::read_only(self.store.vault.dir()));
+        let driven = drive::submit(&mut self.engine, now(), signed, &objects, &mut self.store);
+        let index = driven.answer.map_err(CliError::Refused)?;
+        Ok((index, driven.orders))
+    }
+}
+
+/// Makes the server's key file, readable by its owner only.
+fn make_key(path: &Path) -> Result<MachineKey, CliError> {
+    let mut seed = [0; 32];
+    let random = Path::new("/dev/urandom");
+    let read = std::fs::File::open(random).and_then(|mut f| f.read_exact(&mut seed));
+    read.map_err(|e| CliError::read(random, e))?;
+    let hex: String = seed.iter().map(|b| format!("{b:02x}")).collect();
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut f| f.write_all(hex.as_bytes()).and_then(|()| f.sync_all()));
+    written.map_err(|e| CliError::write(path, e))?;
+    Ok(MachineKey::from_seed(seed))
+}
+
+fn read_key(path: &Path) -> Result<MachineKey, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|e| CliError::read(path, e))?;
+    let seed: Digest = text.trim().parse().map_err(|e| CliError::content(path, e))?;
+    Ok(MachineKey::from_seed(seed.0))
+}
+
+/// Where a deployment is kept when nothing else is said.
+pub(crate) fn default_dir() -> PathBuf {
+    PathBuf::from("azir-data")
+}
