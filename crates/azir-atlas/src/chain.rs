@@ -28,6 +28,7 @@ pub const STATE_DEPTH: u64 = 256;
 pub const VOTE_DEPTH: u64 = 64;
 
 /// Two verified facts that cannot both be right in a network with fewer than n/3 faulty seats.
+/// Implements R-14.1-1, R-14.1-5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dispute {
     /// Two verifying certificates for different blocks of one slot.

@@ -14,7 +14,7 @@ digest_id!(
     FraudId
 );
 
-/// Two statements of one seat that exclude each other. Implements R-14.2-6.
+/// Two statements of one seat that exclude each other. Implements R-14.2-6, R-37.2-2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FraudProof {

@@ -20,8 +20,6 @@ use crate::engine::Objects;
 use crate::state::State;
 use crate::view::IncidentView;
 
-pub use envelope::CLOCK_SUSPECT_MS;
-
 /// A refusal, and whether its author was authenticated (then the attempt is recorded).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -100,6 +98,25 @@ pub fn admit(
     Ok(body)
 }
 
+/// Position of the opening that this event repeats: same record, so same incident (7.2, D-021),
+/// whoever sends it, if the author is known here. Implements R-7.2-4.
+#[must_use]
+pub fn repeated_opening(
+    state: &State,
+    log: &str,
+    mode: &str,
+    signed: &SignedEvent,
+) -> Option<u64> {
+    let event = signed.event();
+    let view = state.incidents.get(&IncidentId(event.subject?))?;
+    let Ok(Body::IncidentOpened(opened)) = Body::parse(&event.kind, &event.body) else {
+        return None;
+    };
+    envelope::addressed(signed, log, mode).ok()?;
+    envelope::authenticate(state, state.policy.as_ref()?, signed).ok()?;
+    (opened.record == view.record).then_some(view.opened.index)
+}
+
 fn no_policy() -> Refusal {
     Refusal::one(
         RefusalKind::Unavailable,
@@ -124,6 +141,8 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
         (Body::KeyRevoked(revoked), None, _) => roles::revoke(cx, revoked, unmet),
         (Body::GateStated(stated), None, _) => containing::stated(cx, None, stated, unmet),
         (Body::AttemptRefused(_), None, _) => authority::server_only(cx, unmet),
+        // For an act about no incident, which checks role and person when it is submitted.
+        (Body::ApprovalGiven(_), None, _) => {}
         (_, Some(_), Some(view)) => about(cx, view, body, unmet),
         (_, Some(id), None) => unmet.push(Unmet::new(
             RefusalKind::IdMismatch,
@@ -143,6 +162,7 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
 /// Rules of bodies about an open incident.
 fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
     authority::check(cx, view, body, unmet);
+    still_open(view, body, unmet);
     match body {
         Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {
             unmet.push(Unmet::new(
@@ -155,11 +175,11 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::NoteAdded(_) | Body::ApprovalGiven(_) | Body::AttemptRefused(_) => {}
         Body::RoleAssigned(b) => roles::assign(cx, view, b, unmet),
         Body::RoleAccepted(b) => roles::accept(cx, view, b, unmet),
-        Body::IncidentDeclared(b) => opening::declare(cx, view, b, unmet),
+        Body::IncidentDeclared(b) => opening::declare(view, b, unmet),
         Body::SeverityChanged(b) => opening::severity(view, b, unmet),
-        Body::RunbookBound(b) => opening::bind(cx, b, unmet),
+        Body::RunbookBound(b) => opening::bind(cx, view, b, unmet),
         Body::EvidencePinned(b) | Body::EvidenceCollected(b) => evidence::items(cx, b, unmet),
-        Body::EvidenceSettled(b) => evidence::settle(cx, view, b, unmet),
+        Body::EvidenceSettled(b) => evidence::settle(view, b, unmet),
         Body::EvidencePreserved(b) => evidence::preserve(view, b, unmet),
         Body::ConfirmationVerified(b) => evidence::confirm(cx, view, b, unmet),
         Body::StateMoved(b) => opening::moved(cx, view, b, unmet),
@@ -171,7 +191,7 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::DraftMade(b) => containing::draft(cx, view, b, unmet),
         Body::ReplayReported(b) => recovering::replayed(cx, view, b, unmet),
         Body::CheckpointPinned(b) => recovering::pinned(view, b, unmet),
-        Body::RecoveryPlanned(b) => recovering::plan(view, b, unmet),
+        Body::RecoveryPlanned(b) => recovering::plan(cx, view, b, unmet),
         Body::RecoveryApproved(b) => recovering::approve(cx, view, b, unmet),
         Body::RecoveryProduced(b) => recovering::produce(cx, view, b, unmet),
         Body::RecoveryRecorded(b) => recovering::record(cx, view, b, unmet),
@@ -181,13 +201,67 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::ManifestAccepted(b) => {
             cx.held(&b.manifest, "manifest", unmet);
         }
-        Body::CauseStated(b) => recovering::cause(cx, b, unmet),
+        Body::CauseStated(b) => recovering::cause(cx, view, b, unmet),
         Body::ReviewSigned(_) => roles::review(cx, view, unmet),
         Body::PostmortemPublished(b) => recovering::postmortem(cx, view, b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
         Body::StatusPublished(b) => {
             let derived = crate::status::derive(cx.state, cx.now);
             unmet.extend(crate::status::may_publish(&derived, b.operator, b.network));
+            unmet.extend(crate::status::words(cx.state, &b.text));
         }
+    }
+}
+
+/// The response to a closed incident is over: what acts on the network or on gates needs it
+/// reopened first. Implements R-5.1-8.
+fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
+    let acts = match body {
+        Body::IncidentDeclared(_)
+        | Body::SeverityChanged(_)
+        | Body::DecisionRecorded(_)
+        | Body::MeasureCommanded(_)
+        | Body::DraftMade(_)
+        | Body::CheckpointPinned(_)
+        | Body::RecoveryPlanned(_)
+        | Body::RecoveryApproved(_)
+        | Body::RecoveryProduced(_)
+        | Body::RecoveryRecorded(_)
+        | Body::CriterionSigned(_)
+        | Body::RestartDecided(_)
+        | Body::PhaseCarried(_)
+        | Body::ManifestAccepted(_) => true,
+        Body::LogCreated(_)
+        | Body::KeyRevoked(_)
+        | Body::IncidentOpened(_)
+        | Body::NoteAdded(_)
+        | Body::RoleAssigned(_)
+        | Body::RoleAccepted(_)
+        | Body::RunbookBound(_)
+        | Body::EvidencePinned(_)
+        | Body::EvidenceCollected(_)
+        | Body::EvidenceSettled(_)
+        | Body::EvidencePreserved(_)
+        | Body::ConfirmationVerified(_)
+        | Body::StateMoved(_)
+        | Body::MeasureReleased(_)
+        | Body::GateStated(_)
+        | Body::NetworkObserved(_)
+        | Body::ReplayReported(_)
+        | Body::ApprovalGiven(_)
+        | Body::CauseStated(_)
+        | Body::ReviewSigned(_)
+        | Body::PostmortemPublished(_)
+        | Body::AttemptRefused(_)
+        | Body::StatusPublished(_)
+        | Body::Run(_) => false,
+    };
+    if acts && !view.is_open() {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("open: the incident is {}", view.state),
+            "5.1, D-035, annex B",
+            "reopen it with new evidence (T-21, T-22), or open a new incident",
+        ));
     }
 }

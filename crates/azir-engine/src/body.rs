@@ -411,6 +411,10 @@ pub struct DecisionRecorded {
     pub observe_only: bool,
     /// True when the residual harm of the output is accepted by the author (guard `inforce`).
     pub residual_accepted: bool,
+    /// Why a profile above the recommended one is declared; with a second signature from SEV_3
+    /// (D-083).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
 }
 
 /// Body of `measure.commanded`.

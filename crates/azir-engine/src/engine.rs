@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::admit;
 use crate::body::{AttemptRefused, Body, MoveCause, StateMoved};
 use crate::state::{FoldError, State};
+use crate::view::{IncidentView, MeasureRecord};
 
 /// Most accepted events that may wait for their durable acknowledgement; beyond it the engine
 /// answers `unavailable` (bounded queue).
@@ -168,9 +169,11 @@ impl Engine {
         objects: &dyn Objects,
     ) -> Vec<Effect> {
         let event = signed.hash();
-        if let Some(index) = self.state.accepted.get(&event) {
-            // Annex A: repeating an accepted request returns the first result.
-            return vec![Effect::Reply { event, outcome: Ok(*index) }];
+        let first = self.state.accepted.get(&event).copied().or_else(|| {
+            admit::repeated_opening(&self.state, &self.log, &self.mode, &signed)
+        });
+        if let Some(index) = first {
+            return self.answer_again(event, index);
         }
         if self.waiting.len() >= PENDING_MAX {
             let outcome = Err(Refusal::one(
@@ -186,6 +189,17 @@ impl Engine {
             Ok(body) => self.accept(now, signed, &body),
             Err(refused) => self.refuse(now, &signed, refused),
         }
+    }
+
+    /// Annex A: repeating an accepted request returns the first result, which is told as late as it
+    /// was told first: when the entry is durable.
+    fn answer_again(&mut self, event: Digest, index: u64) -> Vec<Effect> {
+        let reply = Effect::Reply { event, outcome: Ok(index) };
+        if index < self.durable {
+            return vec![reply];
+        }
+        self.waiting.entry(index).or_default().push(reply);
+        Vec::new()
     }
 
     fn accept(&mut self, now: Timestamp, signed: SignedEvent, body: &Body) -> Vec<Effect> {
@@ -261,42 +275,49 @@ impl Engine {
                 file.map(reopen).map(Effect::Reopen).into_iter().collect()
             }
             Body::StateMoved(b) if b.to == IncidentState::Closed => {
-                // D-035: no critical incident rests in CLOSED.
-                if view.peak() < Severity::Sev4Critical {
-                    return Vec::new();
-                }
-                let due = self.state.policy.as_ref().map(|p| p.postmortem_due_ms).unwrap_or(0);
-                let moved = StateMoved {
-                    reason: Some(format!("peak severity is {}", view.peak())),
-                    due: Some(now.plus_ms(i64::try_from(due).unwrap_or(i64::MAX))),
-                    ..StateMoved::new(IncidentState::Closed, IncidentState::PostmortemPending)
-                };
-                self.record(now, Some(incident.0), &Body::StateMoved(moved))
+                self.postmortem_owed(now, view)
             }
             Body::NetworkObserved(b) if b.damage > 0 => {
-                self.relapse(now, incident, index, signed.hash())
+                self.relapse(now, view, ContainingCause::Relapse, signed.hash())
+            }
+            Body::GateStated(_) if view.measures.values().any(MeasureRecord::is_lost) => {
+                self.relapse(now, view, ContainingCause::LostMeasure, signed.hash())
             }
             _ => Vec::new(),
         }
     }
 
-    /// D-038: damage again sends the incident back to CONTAINING without waiting for a person.
+    /// D-035: no critical incident rests in CLOSED. Implements R-5.1-9 in part.
+    fn postmortem_owed(&self, now: Timestamp, view: &IncidentView) -> Vec<Effect> {
+        if view.state != IncidentState::Closed || view.peak() < Severity::Sev4Critical {
+            return Vec::new();
+        }
+        let due = self.state.policy.as_ref().map(|p| p.postmortem_due_ms).unwrap_or(0);
+        let moved = StateMoved {
+            reason: Some(format!("peak severity is {}", view.peak())),
+            due: Some(now.plus_ms(i64::try_from(due).unwrap_or(i64::MAX))),
+            ..StateMoved::new(IncidentState::Closed, IncidentState::PostmortemPending)
+        };
+        self.record(now, Some(view.id.0), &Body::StateMoved(moved))
+    }
+
+    /// D-038: damage again, or a lost measure, sends the incident back to CONTAINING without
+    /// waiting for a person. Implements R-5.1-12.
     fn relapse(
         &self,
         now: Timestamp,
-        incident: IncidentId,
-        index: u64,
+        view: &IncidentView,
+        kind: ContainingCause,
         event: Digest,
     ) -> Vec<Effect> {
-        let Some(view) = self.state.incidents.get(&incident) else { return Vec::new() };
         let from = view.state;
         match from {
             IncidentState::Stabilized | IncidentState::Recovering | IncidentState::Monitoring => {
-                let reason = Some(format!("damage indicator positive in entry {index}"));
-                let cause = Some(MoveCause { kind: ContainingCause::Relapse, event });
+                let reason = Some(format!("{kind} shown by event {}", event.short()));
+                let cause = Some(MoveCause { kind, event });
                 let to = IncidentState::Containing;
                 let moved = StateMoved { reason, cause, ..StateMoved::new(from, to) };
-                self.record(now, Some(incident.0), &Body::StateMoved(moved))
+                self.record(now, Some(view.id.0), &Body::StateMoved(moved))
             }
             IncidentState::Detected
             | IncidentState::Triaged
@@ -334,9 +355,22 @@ impl Engine {
         released.into_values().flatten().collect()
     }
 
+    /// What the rules owe: orders without acknowledgement, and consequences that a stop of the
+    /// host cut off from the event that caused them. While entries wait to be stored their
+    /// consequences are still to come, so nothing is owed yet.
     fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
-        let _ = now;
-        self.resend()
+        let now = self.state.clock.map_or(now, |clock| now.max(clock));
+        let mut effects = self.resend();
+        if self.waiting.is_empty() {
+            for view in self.state.incidents.values() {
+                effects.extend(self.postmortem_owed(now, view));
+                let network = view.network.as_ref().filter(|n| n.newest.damage > 0);
+                if let Some(event) = network.and_then(|n| n.damaged_by) {
+                    effects.extend(self.relapse(now, view, ContainingCause::Relapse, event));
+                }
+            }
+        }
+        effects
     }
 
     /// Orders of measures that no gate has acknowledged: sent again, idempotent by their fence.

@@ -6,7 +6,7 @@ use azir_model::evidence::{Checklist, Item, ItemState, Waiver, completeness};
 use azir_model::{IncidentState, Role};
 
 use crate::body::SettledState;
-use crate::view::{IncidentView, ItemRecord};
+use crate::view::{IncidentView, ItemRecord, Settled};
 
 /// Checklist of an incident: of every class it ever had, at its peak severity.
 #[must_use]
@@ -20,10 +20,10 @@ pub fn checklist(view: &IncidentView) -> Checklist {
 /// End states of the items that have one.
 #[must_use]
 pub fn states(view: &IncidentView) -> BTreeMap<Item, ItemState> {
-    view.evidence.iter().filter_map(|(item, r)| state(view, r).map(|s| (*item, s))).collect()
+    view.evidence.iter().filter_map(|(item, r)| state(r).map(|s| (*item, s))).collect()
 }
 
-fn state(view: &IncidentView, record: &ItemRecord) -> Option<ItemState> {
+fn state(record: &ItemRecord) -> Option<ItemState> {
     if !record.held.is_empty() {
         return Some(ItemState::Present { hashes: record.held.iter().map(|d| d.hash).collect() });
     }
@@ -35,21 +35,22 @@ fn state(view: &IncidentView, record: &ItemRecord) -> Option<ItemState> {
         SettledState::Unavailable => ItemState::Unavailable {
             reason,
             tried: settled.tried.clone(),
-            // Admission demanded the second signature where the item has no qualifier.
-            waiver: waiver(view, &who),
+            waiver: waiver(settled),
             who,
         },
     })
 }
 
-fn waiver(view: &IncidentView, who: &str) -> Option<Waiver> {
-    let commander = view.holder(Role::IncidentCommander)?.to_owned();
-    let scribe = view.holder(Role::AuditScribe)?.to_owned();
-    (who == commander || who == scribe).then(|| Waiver {
-        self_reviewed: commander == scribe,
-        commander,
-        scribe,
-    })
+/// The two who waived, as signed: the author in the own role and the second person in the other.
+/// Admission demanded the second signature where the item has no qualifier.
+fn waiver(settled: &Settled) -> Option<Waiver> {
+    let (author, second) = (settled.mark.by.clone(), settled.second.clone()?);
+    let self_reviewed = author == second;
+    let (commander, scribe) = match settled.mark.role {
+        Some(Role::AuditScribe) => (second, author),
+        _ => (author, second),
+    };
+    Some(Waiver { commander, scribe, self_reviewed })
 }
 
 /// Items marked `p` that are neither pinned nor settled.

@@ -19,7 +19,7 @@ use crate::evidence;
 use crate::fold::subsystem;
 use crate::state::State;
 use crate::status::is_disputed;
-use crate::view::{IncidentView, MeasureRecord};
+use crate::view::{IncidentView, MeasureRecord, PlanRecord};
 
 /// Contents of a postmortem (33.1), by the names used in `postmortem.published`.
 pub const POSTMORTEM_CONTENTS: [&str; 10] = [
@@ -47,7 +47,7 @@ pub fn of(state: &State, view: &IncidentView, now: Timestamp) -> Facts {
     facts.state = view.state;
     facts.secondary = view.secondary.iter().copied().collect();
     if let Some(policy) = policy {
-        facts.windows = policy.windows.clone();
+        facts.windows = policy.windows;
     }
     facts.peak = view.peak();
     facts.resolution = Resolution::Real;
@@ -57,14 +57,15 @@ pub fn of(state: &State, view: &IncidentView, now: Timestamp) -> Facts {
     facts.commander = view.holder(Role::IncidentCommander).map(str::to_owned);
     let operator = view.holder(Role::RecoveryOperator).map(str::to_owned);
     facts.recovery_operators = operator.into_iter().collect();
-    facts.runbook_bound = view.runbook.is_some();
+    let lead = azir_model::class::runbook(view.class);
+    facts.runbook_bound = view.runbook.as_ref().is_some_and(|r| r.id == lead);
     facts.confirmations = confirmations(view);
     facts.pins_missing = evidence::pins_missing(view);
     facts.decision = decision(view);
     facts.measures = view.measures.iter().map(|(name, m)| measure(name, m)).collect();
     network(view, now, &mut facts);
     facts.checkpoint = view.checkpoint.map(|c| c.block);
-    recovery(view, &mut facts);
+    recovery(state, view, &mut facts);
     facts.cause = cause(view);
     facts.evidence_missing = evidence::missing(view);
     facts.audit_missing = audit_missing(view);
@@ -83,8 +84,7 @@ fn declared(view: &IncidentView) -> Option<Declared> {
         severity: view.peak?,
         by: mark.by.clone(),
         role: mark.role?,
-        // Admission of the declaration demanded the reason where one is due.
-        reason: Some("recorded".to_owned()),
+        reason: view.declared_reason.clone(),
     })
 }
 
@@ -104,7 +104,8 @@ fn decision(view: &IncidentView) -> Option<Decided> {
         by: d.mark.by.clone(),
         input: d.input,
         output: d.output,
-        seconded: false,
+        seconded: d.seconded,
+        // Admission demanded reason and signature of an override.
         override_incomplete: false,
     })
 }
@@ -114,6 +115,8 @@ fn measure(name: &str, m: &MeasureRecord) -> Measure {
         MeasureState::Ended
     } else if m.in_force() {
         MeasureState::InForce
+    } else if m.is_lost() {
+        MeasureState::Lost
     } else {
         MeasureState::Requested
     };
@@ -151,10 +154,10 @@ fn network(view: &IncidentView, now: Timestamp, facts: &mut Facts) {
     }
 }
 
-fn recovery(view: &IncidentView, facts: &mut Facts) {
+fn recovery(state: &State, view: &IncidentView, facts: &mut Facts) {
     facts.plan = view.plan.as_ref().map(|p| Plan {
         missing_parts: missing_parts(p),
-        entry_holds: entry_holds(view, p.mode),
+        entry_holds: entry_holds(state, view, p.mode, &p.scope),
         prepared_by: p.prepared.by.clone(),
         approved_by: p.approved.as_ref().map(|m| m.by.clone()),
     });
@@ -176,7 +179,7 @@ fn recovery(view: &IncidentView, facts: &mut Facts) {
     facts.exit_missing = exit_missing(view);
 }
 
-fn missing_parts(plan: &crate::view::PlanRecord) -> Vec<String> {
+fn missing_parts(plan: &PlanRecord) -> Vec<String> {
     let parts = [
         ("target", plan.scope.is_empty()),
         ("entry", plan.entry.is_empty()),
@@ -186,15 +189,21 @@ fn missing_parts(plan: &crate::view::PlanRecord) -> Vec<String> {
     parts.iter().filter(|(_, empty)| *empty).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// Entry conditions of annex J.1, on observed facts.
+/// Entry conditions of annex J.1, on observed facts. A rebuild of one node asks for the gates of
+/// that node, a replay for all own gates.
 #[must_use]
-pub fn entry_holds(view: &IncidentView, mode: RecoveryMode) -> bool {
+pub fn entry_holds(state: &State, view: &IncidentView, mode: RecoveryMode, scope: &str) -> bool {
     let replayed = view.replay.is_some() && view.checkpoint.is_some();
     let hard_conflict = view.network.as_ref().is_some_and(|n| n.newest.conflicting_hard_final);
     match mode {
         RecoveryMode::SpeculativeBranchReset => replayed && !hard_conflict,
         RecoveryMode::ProtocolSafeRestart => replayed && hard_conflict,
-        RecoveryMode::FinalizedReplay | RecoveryMode::LocalRebuild => outputs_closed(view),
+        RecoveryMode::FinalizedReplay => not_frozen(state, view).is_empty(),
+        RecoveryMode::LocalRebuild => {
+            let node = scope.strip_prefix("node:").map(|n| format!("{n}/"));
+            let open = not_frozen(state, view);
+            !open.iter().any(|gate| node.as_ref().is_none_or(|n| gate.starts_with(n.as_str())))
+        }
         // Entry of these two rests on restrictions, which no adapter reports yet.
         RecoveryMode::DomainReenable | RecoveryMode::PostEmergencyNormalization => false,
     }
@@ -244,7 +253,7 @@ fn cause(view: &IncidentView) -> Cause {
 fn audit_missing(view: &IncidentView) -> Vec<String> {
     let restarted = view.plan.iter().flat_map(|p| &p.subsystems);
     let unsigned =
-        restarted.filter(|name| !view.restarts.get(*name).is_some_and(|r| r.decided.is_some()));
+        restarted.filter(|name| view.restarts.get(*name).is_none_or(|r| r.decided.is_none()));
     let items = [
         ("who declared severity", view.declared.is_some()),
         ("who declared the containment profile", view.decision.is_some()),
@@ -356,10 +365,9 @@ fn counts(
         count("replay_implementations", replay.families.len());
     }
     count("phase_dwelt", usize::from(crate::phases::dwelt(state, view, now)));
-    if let Some(plan) = &view.plan {
-        if plan.produced.contains_key("hard_final_advanced_two_epochs") {
-            count("hard_final_epochs_advanced", 2);
-        }
+    let produced = |p: &PlanRecord| p.produced.contains_key("hard_final_advanced_two_epochs");
+    if view.plan.as_ref().is_some_and(produced) {
+        count("hard_final_epochs_advanced", 2);
     }
 }
 

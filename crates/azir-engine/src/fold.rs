@@ -3,21 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use azir_ledger::{Event, SignedEvent, Timestamp};
+use azir_ledger::{Digest, Event, SignedEvent, Timestamp};
 use azir_model::approval::act_digest;
 use azir_model::directive::GateStatement;
 use azir_model::vocab::NodeRole;
-use azir_model::{Choice, IncidentId, Profile, Role};
+use azir_model::{Choice, IncidentId, IncidentState, Profile, Role};
 use azir_runbook::{Recorded, RunEvent};
 
 use crate::body::{
-    Body, DecisionRecorded, EvidenceItems, IncidentDeclared, IncidentOpened, MeasureCommanded,
-    NetworkObserved, RecoveryPlanned,
+    AttemptRefused, Body, DecisionRecorded, EvidenceItems, EvidenceSettled, IncidentDeclared,
+    IncidentOpened, MeasureCommanded, NetworkObserved, RecoveryPlanned, StateMoved,
 };
 use crate::view::{
-    ApprovalRecord, AttemptRecord, DecisionRecord, GateRecord, IncidentView, Mark, MeasureRecord,
-    Moved, NetworkRecord, PlanRecord, PostmortemRecord, RecoveryStateRecord, ReplayRecord,
-    RoleHolder, Settled,
+    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, DecisionRecord, GateRecord, IncidentView,
+    Mark, MeasureRecord, Moved, NetworkRecord, PlanRecord, PostmortemRecord, RecoveryStateRecord,
+    ReplayRecord, RestartRecord, RoleHolder, Settled,
 };
 
 /// Where in the log an event stands.
@@ -29,9 +29,18 @@ pub struct Position {
     pub recorded: Timestamp,
 }
 
-fn mark(event: &Event, at: Position) -> Mark {
+/// Who acted, in which role, where in the log. A clock that is off is marked, never refused, and
+/// order comes from the index (D-016). Implements R-7.1-4.
+pub(crate) fn mark(event: &Event, at: Position) -> Mark {
     let role = event.role.as_deref().and_then(|r| r.parse::<Role>().ok());
-    Mark { by: event.actor.clone(), role, index: at.index, at: at.recorded }
+    let off = at.recorded.ms_since(event.at).saturating_abs();
+    Mark {
+        by: event.actor.clone(),
+        role,
+        index: at.index,
+        at: at.recorded,
+        clock_suspect: off > CLOCK_SUSPECT_MS,
+    }
 }
 
 /// Name of a gate or subsystem: `node/role`.
@@ -58,6 +67,7 @@ pub fn open(id: IncidentId, opened: &IncidentOpened, event: &Event, at: Position
         severity: record.severity,
         peak: None,
         declared: None,
+        declared_reason: None,
         declared_by_two: false,
         scopes: opened.scopes.clone(),
         blast: None,
@@ -115,9 +125,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
             }
         }
         Body::IncidentDeclared(b) => {
-            let act = act_digest(&event.kind, event.subject, &event.body);
-            let seconded = |a: &ApprovalRecord| a.act == act && a.mark.by != event.actor;
-            view.declared_by_two = view.approvals.iter().any(seconded);
+            view.declared_by_two = second(view, event).is_some_and(|by| *by != event.actor);
             declare(view, b, mark);
         }
         Body::SeverityChanged(b) => {
@@ -127,24 +135,15 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         Body::RunbookBound(b) => view.runbook = Some(b.clone()),
         Body::EvidencePinned(b) => hold(view, b, false),
         Body::EvidenceCollected(b) => hold(view, b, true),
-        Body::EvidenceSettled(b) => {
-            let (reason, tried) = (b.reason.clone(), b.tried.clone().unwrap_or_default());
-            let settled = Settled { state: b.state, reason, tried, mark };
-            view.evidence.entry(b.item).or_default().settled = Some(settled);
-        }
+        Body::EvidenceSettled(b) => settle(view, event, b, mark),
         Body::EvidencePreserved(b) => {
             view.preserved.insert(b.scope.clone(), mark);
         }
         Body::ConfirmationVerified(b) => {
             view.confirmations.insert(b.kind.clone(), b.object);
         }
-        Body::StateMoved(b) => {
-            view.moves.push(Moved { from: b.from, to: b.to, mark });
-            view.state = b.to;
-            view.entered_height = view.network.as_ref().map_or(0, |n| n.newest.hard_final.height);
-            view.due = b.due.or(view.due);
-        }
-        Body::DecisionRecorded(b) => decide(view, b, mark),
+        Body::StateMoved(b) => moved(view, b, mark),
+        Body::DecisionRecorded(b) => decide(view, event, b, mark),
         Body::MeasureCommanded(b) => command(view, b, mark),
         Body::MeasureReleased(b) => {
             if let Some(measure) = view.measures.get_mut(&b.measure) {
@@ -152,13 +151,8 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
             }
         }
         Body::GateStated(b) => state_gate(view, &b.statement.body, mark, at),
-        Body::NetworkObserved(b) => observe(view, b, at),
-        Body::AttemptRefused(b) => view.attempts.push(AttemptRecord {
-            attempted: b.attempted.clone(),
-            actor: b.actor.clone(),
-            kinds: b.unmet.iter().map(|u| u.kind.to_string()).collect(),
-            index: at.index,
-        }),
+        Body::NetworkObserved(b) => observe(view, b, signed.hash(), at),
+        Body::AttemptRefused(b) => view.attempts.push(attempt(b, at)),
         Body::Run(b) => run(view, signed, b, mark),
         Body::ReplayReported(_)
         | Body::CheckpointPinned(_)
@@ -234,8 +228,7 @@ fn recover(view: &mut IncidentView, signed: &SignedEvent, body: &Body, mark: Mar
         Body::CauseStated(b) => view.cause = Some(b.clone()),
         Body::ReviewSigned(_) => view.review = Some(mark),
         Body::PostmortemPublished(b) => {
-            let event = signed.event();
-            let act = act_digest(&event.kind, event.subject, &event.body);
+            let act = act_of(signed.event());
             let others = view.approvals.iter().filter(|a| a.act == act);
             let mut signed_by: BTreeSet<Role> = others.filter_map(|a| a.mark.role).collect();
             signed_by.extend(mark.role);
@@ -249,6 +242,86 @@ fn recover(view: &mut IncidentView, signed: &SignedEvent, body: &Body, mark: Mar
             });
         }
         _ => {}
+    }
+}
+
+fn act_of(event: &Event) -> Digest {
+    act_digest(&event.kind, event.subject, &event.body)
+}
+
+/// Who approved this act before it was submitted: another person where there is one, else the
+/// author, which counts in a small deployment only (D-048).
+fn second<'v>(view: &'v IncidentView, event: &Event) -> Option<&'v String> {
+    let act = act_of(event);
+    let given = || view.approvals.iter().filter(|a| a.act == act).map(|a| &a.mark.by);
+    given().find(|by| **by != event.actor).or_else(|| given().next())
+}
+
+fn attempt(b: &AttemptRefused, at: Position) -> AttemptRecord {
+    AttemptRecord {
+        attempted: b.attempted.clone(),
+        actor: b.actor.clone(),
+        kinds: b.unmet.iter().map(|u| u.kind.to_string()).collect(),
+        index: at.index,
+    }
+}
+
+fn settle(view: &mut IncidentView, event: &Event, b: &EvidenceSettled, mark: Mark) {
+    let settled = Settled {
+        state: b.state,
+        reason: b.reason.clone(),
+        tried: b.tried.clone().unwrap_or_default(),
+        second: second(view, event).cloned(),
+        mark,
+    };
+    view.evidence.entry(b.item).or_default().settled = Some(settled);
+}
+
+/// A transition. What an earlier round proved does not prove the next one: going back voids the
+/// plan, the recovery, the review and every restart decision (D-038, D-104).
+fn moved(view: &mut IncidentView, b: &StateMoved, mark: Mark) {
+    view.moves.push(Moved { from: b.from, to: b.to, mark });
+    view.state = b.to;
+    view.entered_height = view.network.as_ref().map_or(0, |n| n.newest.hard_final.height);
+    view.due = b.due.or(view.due);
+    match (b.from, b.to) {
+        (IncidentState::Closed | IncidentState::PostmortemPending, IncidentState::Triaged) => {
+            go_back(view);
+            view.decision = None;
+            view.postmortem = None;
+            view.due = None;
+        }
+        (IncidentState::Confirmed, IncidentState::Containing) => {}
+        (_, IncidentState::Containing)
+        | (IncidentState::Recovering, IncidentState::Stabilized)
+        | (IncidentState::Monitoring, IncidentState::Recovering) => go_back(view),
+        (_, _) => {}
+    }
+}
+
+fn go_back(view: &mut IncidentView) {
+    let recovering = view.state == IncidentState::Recovering;
+    match &mut view.plan {
+        // A check failed: the plan stands, and its items have to be shown again.
+        Some(plan) if recovering => plan.produced.clear(),
+        plan => *plan = None,
+    }
+    view.recovery = None;
+    view.review = None;
+    let contained = view.state == IncidentState::Containing;
+    for restart in view.restarts.values_mut() {
+        let carried = restart.carried.take().filter(|_| !contained);
+        *restart = RestartRecord { carried, ..RestartRecord::default() };
+    }
+    if contained {
+        // What came back is no longer contained: its measure holds again once the gate says so.
+        for measure in view.measures.values_mut().filter(|m| m.released.is_none()) {
+            let gates = &view.gates;
+            let open = |r: &NodeRole| gates.get(&subsystem(&measure.node, *r)).is_some_and(|g| g.open);
+            let (out, held) = measure.acknowledged.iter().copied().partition(open);
+            measure.acknowledged = held;
+            measure.lost = out;
+        }
     }
 }
 
@@ -275,6 +348,7 @@ fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
     view.scopes = b.scopes.clone();
     view.blast = Some(b.blast.clone());
     view.declared = Some(mark);
+    view.declared_reason = b.reason.clone();
 }
 
 fn hold(view: &mut IncidentView, b: &EvidenceItems, collected: bool) {
@@ -289,7 +363,8 @@ fn hold(view: &mut IncidentView, b: &EvidenceItems, collected: bool) {
     }
 }
 
-fn decide(view: &mut IncidentView, b: &DecisionRecorded, mark: Mark) {
+fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Mark) {
+    let seconded = second(view, event).is_some();
     view.profile = b.profile;
     view.decision = Some(DecisionRecord {
         input: b.input,
@@ -299,6 +374,8 @@ fn decide(view: &mut IncidentView, b: &DecisionRecorded, mark: Mark) {
         residual_accepted: b.residual_accepted,
         residual: b.residual.clone(),
         observe_only: b.observe_only,
+        override_reason: b.override_reason.clone(),
+        seconded,
         mark,
     });
     if view.profile == Profile::ForensicOnly {
@@ -316,6 +393,7 @@ fn command(view: &mut IncidentView, b: &MeasureCommanded, mark: Mark) {
         roles: b.roles.clone(),
         commanded: mark,
         acknowledged: b.roles.iter().copied().filter(closed).collect(),
+        lost: BTreeSet::new(),
         released: None,
     };
     view.measures.insert(b.measure.clone(), record);
@@ -342,17 +420,28 @@ pub fn gate_record(
     (name, record)
 }
 
-/// A gate's own closure under no command is an automatic measure of the incident (D-084).
+/// A gate's own closure under no command is an automatic measure of the incident (D-084). A gate
+/// that opens although no restart decision was carried out has lost its measure (D-038).
 fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at: Position) {
     let (name, record) = gate_record(statement, at, &view.gates);
     let (node, role) = (&statement.node, statement.role);
+    let carried = view.restarts.get(&name).is_some_and(|r| r.carried.is_some());
+    let covers = |m: &MeasureRecord| {
+        m.released.is_none() && m.node == *node && m.roles.contains(&role)
+    };
+    if record.open && !carried {
+        for measure in view.measures.values_mut().filter(|m| covers(m)) {
+            if measure.acknowledged.remove(&role) {
+                measure.lost.insert(role);
+            }
+        }
+    }
     if !record.open && record.latched {
         let mut covered = false;
-        for measure in view.measures.values_mut().filter(|m| m.released.is_none()) {
-            if measure.node == *node && measure.roles.contains(&role) {
-                measure.acknowledged.insert(role);
-                covered = true;
-            }
+        for measure in view.measures.values_mut().filter(|m| covers(m)) {
+            measure.acknowledged.insert(role);
+            measure.lost.remove(&role);
+            covered = true;
         }
         if !covered {
             // D-061: the label follows the measure; stopping a proposer is a reduction of 11.1.
@@ -366,6 +455,7 @@ fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at
                 roles: vec![role],
                 commanded: mark,
                 acknowledged: BTreeSet::from([role]),
+                lost: BTreeSet::new(),
                 released: None,
             };
             view.measures.insert(format!("auto:{name}"), measure);
@@ -374,16 +464,21 @@ fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at
     view.gates.insert(name, record);
 }
 
-fn observe(view: &mut IncidentView, b: &NetworkObserved, at: Position) {
+fn observe(view: &mut IncidentView, b: &NetworkObserved, event: Digest, at: Position) {
     let before = view.network.take();
     let height = b.hard_final.height;
-    let (damaged, damaged_height) = if b.damage > 0 {
-        (Some(at.recorded), height)
+    let (damaged, damaged_by, damaged_height) = if b.damage > 0 {
+        (Some(at.recorded), Some(event), height)
     } else {
-        before.map_or((None, height), |n| (n.damaged, n.damaged_height))
+        before.map_or((None, None, height), |n| (n.damaged, n.damaged_by, n.damaged_height))
     };
-    view.network =
-        Some(NetworkRecord { newest: b.clone(), at: at.recorded, damaged, damaged_height });
+    view.network = Some(NetworkRecord {
+        newest: b.clone(),
+        at: at.recorded,
+        damaged,
+        damaged_by,
+        damaged_height,
+    });
 }
 
 fn plan(b: &RecoveryPlanned, signed: &SignedEvent, mark: Mark) -> PlanRecord {

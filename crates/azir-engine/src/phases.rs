@@ -42,7 +42,7 @@ pub fn facts(
     PhaseFacts {
         subsystem: target.clone(),
         node: NodePhases(node),
-        dwell: policy.dwell.clone(),
+        dwell: policy.dwell,
         // Application domains and mandates are not on this network yet: phase 7 stays shut.
         agents: AgentFacts { finality_healthy: healthy, ..AgentFacts::default() },
         wave: wave(policy, view, target, epoch_ms, now),

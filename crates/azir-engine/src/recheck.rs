@@ -45,7 +45,7 @@ pub struct Counts {
     pub refusals: u64,
 }
 
-/// A recheck in progress: entries go in one by one, in order.
+/// A recheck in progress: entries go in one by one, in order. Implements R-41.3-1.
 #[derive(Debug, Default)]
 pub struct Recheck {
     state: State,

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use azir_ledger::event::PublicKey;
+use azir_ledger::roster::Roster;
 use azir_ledger::{CanonError, Digest, Entry, SignedEvent, Timestamp};
 use azir_model::IncidentId;
 use azir_model::approval::act_digest;
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use crate::body::{Body, BoundRunbook};
 use crate::fold;
-use crate::view::{GateRecord, IncidentView};
+use crate::view::{ApprovalRecord, GateRecord, IncidentView};
 
 /// Tag of the hash of the log view: what entries without an incident change.
 pub const LOG_VIEW_TAG: &str = "AZ:LOG:VIEW:";
@@ -41,6 +43,12 @@ pub enum FoldError {
         /// Index of the entry.
         found: u64,
     },
+    /// The entry is recorded before its predecessor: the log's clock never goes back.
+    #[error("entry {index} is recorded before its predecessor")]
+    Clock {
+        /// Index of the entry.
+        index: u64,
+    },
     /// The entry carries another view hash than its events give.
     #[error("entry {index} carries view {found}, its events give {computed}")]
     View {
@@ -54,7 +62,7 @@ pub enum FoldError {
 }
 
 /// State of a log.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct State {
     /// Number of entries applied.
     pub size: u64,
@@ -68,6 +76,9 @@ pub struct State {
     pub revoked: BTreeMap<String, u64>,
     /// Newest statement of each gate, by `node/role`.
     pub gates: BTreeMap<String, GateRecord>,
+    /// Second signatures for acts about no incident (annex C row 34).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalRecord>,
     /// Incidents.
     #[serde(skip)]
     pub incidents: BTreeMap<IncidentId, IncidentView>,
@@ -110,7 +121,7 @@ impl State {
             }
             view.hash()?
         } else {
-            self.apply_to_log(body, at);
+            self.apply_to_log(signed, body, at);
             Digest::of_canonical(LOG_VIEW_TAG, self)?
         };
         match body {
@@ -134,6 +145,9 @@ impl State {
         if index != self.size {
             return Err(FoldError::Index { expected: self.size, found: index });
         }
+        if self.clock.is_some_and(|clock| entry.meta.recorded < clock) {
+            return Err(FoldError::Clock { index });
+        }
         let event = entry.signed.event();
         let body = Body::parse(&event.kind, &event.body).map_err(FoldError::Body)?;
         let computed = self.apply_body(&entry.signed, entry.meta.recorded, &body)?;
@@ -142,6 +156,24 @@ impl State {
         } else {
             Err(FoldError::View { index, found: entry.meta.view, computed })
         }
+    }
+
+    /// The roster that the log's own entries give: people and machines of its policy from the first
+    /// entry on, revoked ones until their revocation (D-051).
+    #[must_use]
+    pub fn roster(&self, log: &str) -> Roster {
+        let mut roster = Roster::new(log);
+        let Some(policy) = &self.policy else { return roster };
+        for person in &policy.people {
+            roster.add(&person.id, PublicKey::Person(person.key.clone()), 0);
+        }
+        for machine in &policy.machines {
+            roster.add(&machine.id, PublicKey::Machine(machine.key), 0);
+        }
+        for (actor, position) in &self.revoked {
+            roster.revoke(actor, None, *position);
+        }
+        roster
     }
 
     /// The restart file of one subsystem: its decision, the criteria that the view holds, and all
@@ -181,7 +213,7 @@ impl State {
         })
     }
 
-    fn apply_to_log(&mut self, body: &Body, at: fold::Position) {
+    fn apply_to_log(&mut self, signed: &SignedEvent, body: &Body, at: fold::Position) {
         match body {
             Body::LogCreated(created) => {
                 self.policy = Some(created.policy.clone());
@@ -195,6 +227,11 @@ impl State {
                 let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
                 self.gates.insert(name, record);
             }
+            Body::ApprovalGiven(given) => self.approvals.push(ApprovalRecord {
+                act: given.act,
+                event: signed.hash(),
+                mark: fold::mark(signed.event(), at),
+            }),
             // Every other kind needs an incident, which admission has checked.
             _ => {}
         }

@@ -2,13 +2,13 @@
 //! under which anything about the chain may be shown (31.2, D-094).
 
 use azir_ledger::{SeenFinal, Timestamp};
-use azir_model::refusal::{Refusal, RefusalKind};
+use azir_model::refusal::{Refusal, RefusalKind, Unmet};
 use azir_model::vocab::FinalityLabel;
-use azir_model::{Choice, IncidentState, Severity};
+use azir_model::{Choice, IncidentId, IncidentState, Role, Severity, class};
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
-use crate::view::IncidentView;
+use crate::view::{IncidentView, MeasureRecord};
 
 /// Without a proof at most this old the status is `degraded` (D-112), in milliseconds.
 pub const PROOF_AGE_MS_MAX: i64 = 30_000;
@@ -75,7 +75,58 @@ pub fn derive(state: &State, now: Timestamp) -> Status {
     for view in state.incidents.values() {
         derive_incident(view, &mut status);
     }
+    status.facts.extend(overdue(state, now).iter().map(Overdue::to_string));
     status
+}
+
+/// A target of D-045 or a due date that has passed. Shown, never blocking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overdue {
+    /// The incident.
+    pub incident: IncidentId,
+    /// `triage`, `contain` or `postmortem`.
+    pub what: &'static str,
+    /// When it was due.
+    pub due: Timestamp,
+    /// Who is alerted next.
+    pub alert: Role,
+}
+
+impl std::fmt::Display for Overdue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { incident, what, due, alert } = self;
+        write!(f, "overdue: {what} of {} was due {due}; alert {alert}", incident.0.short())
+    }
+}
+
+/// What is overdue now (D-045, D-114). Implements R-5.1-9.
+#[must_use]
+pub fn overdue(state: &State, now: Timestamp) -> Vec<Overdue> {
+    let Some(policy) = &state.policy else { return Vec::new() };
+    let mut late = Vec::new();
+    for view in state.incidents.values() {
+        let target = policy.targets.get(&view.peak());
+        let after = |ms: u64| view.opened.at.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX));
+        let owed = match view.state {
+            IncidentState::Detected => {
+                target.map(|t| ("triage", after(t.triage_ms), Role::IncidentCommander))
+            }
+            IncidentState::Triaged | IncidentState::Confirmed | IncidentState::Containing => {
+                target.map(|t| ("contain", after(t.contain_ms), class::row(view.class).lead))
+            }
+            IncidentState::PostmortemPending => {
+                view.due.map(|due| ("postmortem", due, Role::IncidentCommander))
+            }
+            IncidentState::Stabilized
+            | IncidentState::Recovering
+            | IncidentState::Monitoring
+            | IncidentState::Closed
+            | IncidentState::PostmortemPublished => None,
+        };
+        let passed = owed.filter(|(_, due, _)| now > *due);
+        late.extend(passed.map(|(what, due, alert)| Overdue { incident: view.id, what, due, alert }));
+    }
+    late
 }
 
 enum Axis {
@@ -130,11 +181,10 @@ fn derive_incident(view: &IncidentView, status: &mut Status) {
         | IncidentState::PostmortemPending
         | IncidentState::PostmortemPublished => {}
     }
-    if view.is_open() && view.severity >= Severity::Sev2Medium {
+    let watched = view.state == IncidentState::Monitoring;
+    if view.is_open() && !watched && view.severity >= Severity::Sev2Medium {
         let fact = format!("incident {name} open at {}", view.severity);
-        if status.operator < StatusClass::MonitoringAfterRecovery {
-            raise(status, StatusClass::Degraded, Axis::Operator, fact);
-        }
+        raise(status, StatusClass::Degraded, Axis::Operator, fact);
     }
     if is_disputed(view) {
         let fact = format!("finality disputed by verified certificates ({name})");
@@ -142,16 +192,18 @@ fn derive_incident(view: &IncidentView, status: &mut Status) {
     }
 }
 
-/// True while certificates dispute finality and no recovery is recorded (D-094, D-095).
+/// True while certificates dispute finality and no recovery is done (D-094, D-095). That nothing
+/// has to be recovered, as somebody states, ends no dispute before the incident is closed.
 #[must_use]
 pub fn is_disputed(view: &IncidentView) -> bool {
     let conflict = view.network.as_ref().is_some_and(|n| n.newest.conflicting_slots > 0)
         || view.confirmations.contains_key("conflicting_certificates");
-    conflict && view.recovery.is_none() && view.is_open()
+    conflict && view.recovery.as_ref().is_none_or(|r| !r.done) && view.is_open()
 }
 
 /// The label under which a block that `found` says of it may be shown. During a dispute nothing
-/// above the trusted checkpoint is shown as final. Implements R-14.2-8, R-14.3-3.
+/// above the trusted checkpoint is shown as final. Implements R-14.2-8, R-14.3-3,
+/// R-31.2-1.
 #[must_use]
 pub fn label(state: &State, height: u64, found: FinalityLabel) -> FinalityLabel {
     let disputed = state.incidents.values().filter(|v| is_disputed(v)).any(|view| {
@@ -183,30 +235,49 @@ pub fn rely_on(state: &State, height: u64) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether these classes may be published now: never better than derived (annex K).
+/// Whether these classes may be published now: never better than derived, and the network axis
+/// leaves `healthy` only on a verified fact (annex K, D-111). Implements R-31.2-2.
 ///
-/// # Errors
-/// `status_unproven` naming the axis and the facts.
-pub fn may_publish(
-    derived: &Status,
-    operator: StatusClass,
-    network: StatusClass,
-) -> Vec<azir_model::refusal::Unmet> {
+/// Gives `status_unproven` for each axis that says what no fact shows.
+#[must_use]
+pub fn may_publish(derived: &Status, operator: StatusClass, network: StatusClass) -> Vec<Unmet> {
     let axes = [("operator", operator, derived.operator), ("network", network, derived.network)];
     let better = axes.iter().filter(|(_, said, is)| said < is);
-    better
+    let mut unmet: Vec<_> = better
         .map(|(axis, said, is)| {
-            azir_model::refusal::Unmet::new(
-                RefusalKind::StatusUnproven,
-                format!(
-                    "{axis} axis: {} is better than the derived {} ({})",
-                    said.words(),
-                    is.words(),
-                    derived.facts.join("; ")
-                ),
-                "31.2, annex K",
+            let facts = derived.facts.join("; ");
+            unproven(
+                format!("{axis} axis: {} is better than {} ({facts})", said.words(), is.words()),
                 format!("publish {} or worse", is.words()),
             )
         })
+        .collect();
+    if derived.network == StatusClass::Healthy && network != StatusClass::Healthy {
+        unmet.push(unproven(
+            format!("network axis: no verified fact makes it {}", network.words()),
+            "publish it on the operator axis, or let certificates or two operators show it".into(),
+        ));
+    }
+    unmet
+}
+
+/// Words that would call a restriction something else (annex K, never rule 3). Implements R-31.2-3.
+#[must_use]
+pub fn words(state: &State, text: &str) -> Vec<Unmet> {
+    let text = text.to_lowercase();
+    let held = |m: &MeasureRecord| m.released.is_none() && m.in_force();
+    let restricted = state.incidents.values().any(|v| v.measures.values().any(held));
+    let said = ["maintenance", "upgrade"].into_iter().filter(|word| text.contains(word));
+    said.filter(|_| restricted)
+        .map(|word| {
+            unproven(
+                format!("{word:?} while a measure refuses actions"),
+                "say what is restricted, where and since when".into(),
+            )
+        })
         .collect()
+}
+
+fn unproven(what: String, remedy: String) -> Unmet {
+    Unmet::new(RefusalKind::StatusUnproven, what, "31.2, annex K", remedy)
 }

@@ -33,7 +33,13 @@ pub struct Mark {
     pub index: u64,
     /// The log's time.
     pub at: Timestamp,
+    /// The author's clock was further from the log's than [`CLOCK_SUSPECT_MS`] (D-016).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub clock_suspect: bool,
 }
+
+/// An author's clock further off than this is marked, never refused (D-016), in milliseconds.
+pub const CLOCK_SUSPECT_MS: i64 = 2_000;
 
 /// One transition that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +87,9 @@ pub struct Settled {
     pub reason: String,
     /// What was tried; empty for `not_applicable`.
     pub tried: String,
+    /// Who signed the waiver as second person, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second: Option<String>,
     /// Who and when.
     pub mark: Mark,
 }
@@ -102,6 +111,11 @@ pub struct DecisionRecord {
     pub residual: Vec<String>,
     /// True when the output applies nothing and requests nothing.
     pub observe_only: bool,
+    /// Reason of an override, when the profile is above the recommended one (D-083).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+    /// True when a second person signed this decision (D-050, D-083).
+    pub seconded: bool,
     /// Who and when.
     pub mark: Mark,
 }
@@ -119,6 +133,9 @@ pub struct MeasureRecord {
     pub commanded: Mark,
     /// Roles whose gate has stated that it is closed.
     pub acknowledged: BTreeSet<NodeRole>,
+    /// Roles whose gate opened again without a restart decision carried out (D-038).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost: BTreeSet<NodeRole>,
     /// Set when released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<Mark>,
@@ -129,6 +146,12 @@ impl MeasureRecord {
     #[must_use]
     pub fn in_force(&self) -> bool {
         self.roles.iter().all(|r| self.acknowledged.contains(r))
+    }
+
+    /// True when a gate opened again although nobody decided its restart (D-038).
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.released.is_none() && !self.lost.is_empty()
     }
 }
 
@@ -157,6 +180,9 @@ pub struct NetworkRecord {
     /// Log time of the newest observation with damage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damaged: Option<Timestamp>,
+    /// Hash of that observation's event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged_by: Option<Digest>,
     /// Hard-final height when damage was last seen.
     pub damaged_height: u64,
 }
@@ -307,6 +333,9 @@ pub struct IncidentView {
     /// Who declared class and severity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub declared: Option<Mark>,
+    /// Reason of the declaration, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared_reason: Option<String>,
     /// True when the severity was declared with a second person's approval.
     pub declared_by_two: bool,
     /// Affected scopes.
@@ -390,6 +419,13 @@ impl IncidentView {
     #[must_use]
     pub fn peak(&self) -> Severity {
         self.peak.unwrap_or(self.record.severity)
+    }
+
+    /// Which round of the response this is: 1, and one more after each reopening (T-21, T-22).
+    #[must_use]
+    pub fn round(&self) -> usize {
+        let triaged = self.moves.iter().filter(|m| m.to == IncidentState::Triaged).count();
+        triaged.max(1)
     }
 
     /// The person who holds a role.

@@ -48,7 +48,8 @@ pub fn check(bytes: &[u8]) -> Result<(), CanonError> {
     if scan.at == bytes.len() { Ok(()) } else { Err(scan.fail("bytes after the value")) }
 }
 
-/// Reads a typed value from canonical bytes.
+/// Reads a typed value from canonical bytes; others are refused, never repaired. Implements
+/// R-7.2-3.
 ///
 /// # Errors
 /// [`CanonError::NotCanonical`] or [`CanonError::Schema`].

@@ -123,6 +123,7 @@ pub fn ledger_key(origin: &str, key: &MachinePublic) -> Result<VerifierKey, Note
 }
 
 /// What a witness remembers of one log. It must be stored durably before a cosignature leaves.
+/// Implements R-7.3-2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Witness {

@@ -238,7 +238,7 @@ use Role::{
     OnCallOperator as OCO, SecurityLead as SL,
 };
 
-/// Annex N.1, in the order of the classes.
+/// Annex N.1, in the order of the classes. Implements R-3.1-2, R-3.1-3, R-3.1-6, R-3.1-8.
 pub const ROWS: [ClassRow; 11] = [
     ClassRow {
         also_alerted: &[OCO, IC, SL],

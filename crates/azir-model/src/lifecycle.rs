@@ -131,7 +131,7 @@ pub fn is_terminal(state: IncidentState, peak: Severity) -> bool {
 
 /// Judges a request to move an incident.
 ///
-/// Implements R-5.1-11, R-5.1-15, R-5.2-1, R-5.2-2, R-5.2-3, R-5.2-4.
+/// Implements R-5.1-11, R-5.1-14, R-5.1-15, R-5.2-1, R-5.2-2, R-5.2-3, R-5.2-4.
 ///
 /// # Errors
 /// `stale_view` when the author saw another state; `illegal_transition` when annex B has no such
@@ -203,7 +203,8 @@ fn legal(facts: &Facts, to: IncidentState) -> Result<TransitionId, Refusal> {
     Err(Refusal::one(RefusalKind::IllegalTransition, what, "5.1, D-036, annex B", remedy))
 }
 
-/// The last column of annex B, with D-050 for T-06 and annex C row 30 for T-18.
+/// The last column of annex B, with D-050 for T-06 and annex C row 30 for T-18. A relapse needs no
+/// person: the server makes T-10, T-14 and T-16 by rule. Implements R-5.1-12.
 fn authorised(id: TransitionId, facts: &Facts, request: &Request) -> Result<(), Unmet> {
     let may = if request.by_system {
         match id {

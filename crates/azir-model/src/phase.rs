@@ -114,7 +114,7 @@ pub const fn dwell_epochs(dwell: &Dwell, role: NodeRole) -> u64 {
 
 /// Whether this role of this node may open now.
 ///
-/// Implements R-30.1-4, R-30.1-5, R-30.1-7, R-30.2-1, R-30.2-3.
+/// Implements R-30.1-1, R-30.1-4, R-30.1-5, R-30.1-6, R-30.1-7, R-30.2-1, R-30.2-3.
 ///
 /// # Errors
 /// `phase_order` with every lower role that is closed, failing or has not dwelt, every open point

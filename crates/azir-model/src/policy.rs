@@ -227,7 +227,8 @@ impl Default for Dwell {
     }
 }
 
-/// The automatic gates that are on by default (D-084).
+/// The automatic gates that are on by default (D-084). They close what signs; validation goes on.
+/// Implements R-14.2-3.
 #[must_use]
 pub fn default_auto_gates() -> Vec<AutoGate> {
     let roles = vec![NodeRole::Verifier, NodeRole::Proposer, NodeRole::Notary];

@@ -113,7 +113,8 @@ pub enum CheckpointError {
 
 /// The highest block that (a) is hard-final by certificates from the anchor, (b) has no conflicting
 /// certificate at or below its height, (c) was reproduced by two families or recorded as trusted
-/// before the fault, (d) lies before the first use of the disputed thing (D-092).
+/// before the fault, (d) lies before the first use of the disputed thing (D-092). Implements
+/// R-14.3-1, R-27.2-1.
 ///
 /// `headers` are the chain behind `proven`, from just above its anchor.
 ///

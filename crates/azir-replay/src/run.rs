@@ -30,7 +30,8 @@ pub struct Progress {
 
 /// Verifies an offer and replays it. Always gives a report; only [`Verdict::Match`] is a success.
 ///
-/// Implements R-27.2-4, R-27.2-5, R-27.2-6, R-27.3-1, R-27.3-2, R-14.2-4, R-16.2-4.
+/// Implements R-27.1-4, R-27.2-4, R-27.2-5, R-27.2-6, R-27.3-1, R-27.3-2, R-14.2-4, R-16.2-4,
+/// R-41.2-1.
 pub fn replay(
     offer: &Offer,
     implementations: &[&dyn Implementation],

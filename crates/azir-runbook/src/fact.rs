@@ -74,7 +74,8 @@ const fn count(name: &'static str, meaning: &'static str) -> KnownFact {
 }
 
 /// Every fact of this version. `answer.<step>` and `outcome.<step>` (texts) exist besides, for
-/// steps that come earlier in the same runbook.
+/// steps that come earlier in the same runbook. That finality is healthy again is told by
+/// `hard_final_epochs_advanced` and `roots_equal`. Implements R-14.3-4.
 pub const KNOWN: &[KnownFact] = &[
     count("blast_rank", "blast radius, 0 to 4 (D-032)"),
     yes("candidates_doubtful", "candidate blocks above hard-final are in doubt (27.1)"),

@@ -179,7 +179,8 @@ pub struct DrillOutcome {
     pub quorum: u64,
 }
 
-/// Runs one run of a drill. `progress` gets a stage name, slots done and slots planned.
+/// Runs one run of a drill. `progress` gets a stage name, slots done and slots planned. Plan, run
+/// and seed decide every byte. Implements R-36.1-2, R-36.1-9.
 ///
 /// # Errors
 /// [`DrillError`].

@@ -114,7 +114,8 @@ pub struct Appended {
     pub root: Digest,
 }
 
-/// The ledger of one log, open for appending by this process alone.
+/// The ledger of one log, open for appending by this process alone. It can append and read, and
+/// nothing else. Implements R-7.3-1.
 #[derive(Debug)]
 pub struct LedgerStore {
     path: PathBuf,

@@ -4,16 +4,21 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use azir_engine::body::{BoundRunbook, LogCreated};
 use azir_engine::drive::{self, Keeper, Order};
 use azir_engine::{Body, Engine, Objects};
+use azir_ledger::checkpoint::Checkpoint;
 use azir_ledger::event::EVENT_SCHEMA;
+use azir_ledger::note::{SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry, Event, MachineKey, SignedEvent, Timestamp, canon, checkpoint};
 use azir_model::RunbookId;
 use azir_model::policy::{Machine, Policy};
+use azir_store::head::Head;
 use azir_store::ledger::LedgerStore;
+use azir_store::port::Disk;
 use azir_store::vault::Vault;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +102,10 @@ impl Host {
             server: id.clone(),
         };
         let mut host = Self::assemble(dir, &meta, server)?;
+        let place = dir.join("head");
+        std::fs::create_dir_all(&place).map_err(|e| CliError::write(&place, e))?;
+        Head::create(&place, host.log_key()?, Arc::new(Disk))
+            .map_err(|e| CliError::write(&place, e))?;
         let mut runbooks = Vec::new();
         for (runbook, file, text) in RUNBOOKS {
             let loaded = azir_runbook::load(text, file);
@@ -171,6 +180,45 @@ impl Host {
     pub(crate) fn keep(&self, from: &mut dyn std::io::Read) -> Result<Digest, CliError> {
         let stored = self.store.vault.put(from);
         stored.map(|s| s.digest).map_err(|e| CliError::write(Path::new("vault"), e))
+    }
+
+    /// Signs a checkpoint of the whole log. It leaves only after the head, kept apart from the
+    /// ledger, has moved to it: a ledger restored from an old backup cannot sign a second history.
+    pub(crate) fn checkpoint(&self, dir: &Path) -> Result<SignedNote, CliError> {
+        let internal = |e: &dyn std::fmt::Display| CliError::Internal(e.to_string());
+        let tree = self.store.ledger.tree();
+        let point = Checkpoint::new(self.engine.log(), tree.size(), tree.root());
+        let note = point.sign(&self.store.server).map_err(|e| internal(&e))?;
+        let key = self.log_key()?;
+        let place = dir.join("head");
+        std::fs::create_dir_all(&place).map_err(|e| CliError::write(&place, e))?;
+        let mut head =
+            Head::open(&place, key, Arc::new(Disk)).map_err(|e| CliError::read(&place, e))?;
+        if let Some(current) = head.current() {
+            self.store.ledger.check_head(current).map_err(|e| CliError::content(&place, e))?;
+            if current.size == point.size {
+                return Ok(note);
+            }
+        }
+        let expected = head.current().map_or(0, |c| c.size);
+        head.swap(expected, note.clone()).map_err(|e| CliError::write(&place, e))?;
+        Ok(note)
+    }
+
+    /// Key of the log.
+    pub(crate) fn log_key(&self) -> Result<VerifierKey, CliError> {
+        checkpoint::ledger_key(self.engine.log(), &self.store.server.public())
+            .map_err(|e| CliError::Internal(e.to_string()))
+    }
+
+    /// The ledger, for reading.
+    pub(crate) fn ledger(&self) -> &LedgerStore {
+        &self.store.ledger
+    }
+
+    /// The vault.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.store.vault
     }
 
     /// Submits a signed event; gives its position and the orders for gates that it released.

@@ -112,6 +112,37 @@ enum Command {
         #[command(flatten)]
         author: cmd::act::Author,
     },
+    /// Put files into the vault as evidence, and pin them in the log
+    Evidence {
+        /// Incident that it is about, or the beginning of its id
+        #[arg(long, value_name = "ID")]
+        incident: String,
+        /// Checklist item, for example logs
+        #[arg(long)]
+        item: azir_model::evidence::Item,
+        /// Scope that the files were taken from, for example node:n1
+        #[arg(long)]
+        scope: String,
+        /// The files were gathered and stored, not only held in a hurry
+        #[arg(long)]
+        collected: bool,
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", default_value_os_t = host::default_dir())]
+        data: PathBuf,
+        #[command(flatten)]
+        author: cmd::act::Author,
+    },
+    /// Write the whole log with its evidence as a bundle that anyone can check
+    Export {
+        /// Directory of the bundle, which must not exist yet
+        out: PathBuf,
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", default_value_os_t = host::default_dir())]
+        data: PathBuf,
+    },
     /// Submit an event that was signed elsewhere
     Submit {
         /// The event, as `azir act --out` wrote it
@@ -206,6 +237,13 @@ fn main() -> ExitCode {
         Command::Submit { event, signature, data } => {
             cmd::act::submit(talk, &data, &event, &signature)
         }
+        Command::Evidence { incident, item, scope, collected, files, data, author } => {
+            cmd::incident::id_of(&data, &incident).and_then(|id| {
+                let what = cmd::evidence::Held { incident: id, item, scope, collected, files };
+                cmd::evidence::add(talk, &data, &what, &author)
+            })
+        }
+        Command::Export { out, data } => cmd::export::run(talk, &data, &out),
         Command::Explain { code } => cmd::explain::run(talk, code.as_deref()),
         Command::Bench { name } => cmd::bench::run(talk, &name),
     };

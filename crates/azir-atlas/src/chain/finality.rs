@@ -55,7 +55,8 @@ impl ChainView {
 
     /// The highest block that is hard-final on every side and lies below every conflicting
     /// certificate, in height and in slot: conditions (a) and (b) of the trusted checkpoint
-    /// (D-092). The conditions on replay and on the disputed thing are not known here.
+    /// (D-092). The conditions on replay and on the disputed thing are not known here. Of two
+    /// hard-final histories none is picked. Implements R-14.3-5.
     #[must_use]
     pub fn undisputed_final(&self) -> BlockRef {
         let mut limit = (u64::MAX, u64::MAX);

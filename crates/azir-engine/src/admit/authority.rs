@@ -2,14 +2,13 @@
 //! second signatures that it needs were given before.
 
 use azir_model::approval::{GivenApproval, act_digest, check_second_in};
-use azir_model::class;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{Act, Ctx, Permission, permit};
 use azir_model::{Choice, IncidentState, Role};
 
 use super::Context;
 use crate::body::{Body, DraftKind, SettledState};
-use crate::view::IncidentView;
+use crate::view::{ApprovalRecord, IncidentView};
 
 /// What admission asks of the author.
 enum Asks {
@@ -67,6 +66,7 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::EvidencePinned(_) | Body::EvidencePreserved(_) => Act::PinEvidence,
         Body::EvidenceSettled(b) => match b.state {
             SettledState::NotApplicable => Act::OpenOrAttach,
+            SettledState::Unavailable if b.item.row().qualified => Act::OpenOrAttach,
             SettledState::Unavailable => Act::WaiveEvidence,
         },
         Body::StateMoved(b) if cx.is_machine() || b.to != IncidentState::Closed => {
@@ -132,30 +132,33 @@ fn holds_role(cx: &Context<'_>, view: &IncidentView, unmet: &mut Vec<Unmet>) {
 fn permitted(cx: &Context<'_>, view: &IncidentView, body: &Body, act: Act, unmet: &mut Vec<Unmet>) {
     match permit(act, cx.role, &context(cx, view, body, act)) {
         Err(refused) => unmet.push(refused),
-        Ok(Permission::WithSecond(lists)) => {
-            let event = cx.signed.event();
-            let digest = act_digest(&event.kind, event.subject, &event.body);
-            let given = approvals(view);
-            for list in lists {
-                let second =
-                    check_second_in(cx.policy.deployment(), digest, &list, &given, cx.actor);
-                unmet.extend(second.err());
-            }
-        }
-        Ok(Permission::May | Permission::Prepares | Permission::Refused) => {}
+        Ok(permission) => seconded(cx, &permission, &view.approvals, unmet),
     }
 }
 
-/// The approvals of an incident in the form that the model judges.
-pub(super) fn approvals(view: &IncidentView) -> Vec<GivenApproval> {
-    let given = |a: &crate::view::ApprovalRecord| {
+/// `second_person_required` for every list of roles of which nobody else approved this very act.
+/// Implements R-6.1-2, R-6.1-8.
+pub(super) fn seconded(
+    cx: &Context<'_>,
+    permission: &Permission,
+    given: &[ApprovalRecord],
+    unmet: &mut Vec<Unmet>,
+) {
+    let Permission::WithSecond(lists) = permission else { return };
+    let event = cx.signed.event();
+    let digest = act_digest(&event.kind, event.subject, &event.body);
+    let judged = |a: &ApprovalRecord| {
         let role = a.mark.role?;
         Some(GivenApproval { person: a.mark.by.clone(), role, act: a.act, index: a.mark.index })
     };
-    view.approvals.iter().filter_map(given).collect()
+    let given: Vec<_> = given.iter().filter_map(judged).collect();
+    for list in lists {
+        let second = check_second_in(cx.policy.deployment(), digest, list, &given, cx.actor);
+        unmet.extend(second.err());
+    }
 }
 
-fn context(cx: &Context<'_>, view: &IncidentView, body: &Body, act: Act) -> Ctx {
+pub(super) fn context(cx: &Context<'_>, view: &IncidentView, body: &Body, act: Act) -> Ctx {
     let severity =
         if act == Act::Close || act == Act::ReviewClosure { view.peak() } else { view.severity };
     let mut ctx = Ctx::new(view.class, severity);
@@ -172,6 +175,5 @@ fn context(cx: &Context<'_>, view: &IncidentView, body: &Body, act: Act) -> Ctx 
         Body::RestartDecided(b) => ctx.node_role = Some(b.subsystem.role),
         _ => {}
     }
-    debug_assert_eq!(class::row(view.class).class, view.class);
     ctx
 }

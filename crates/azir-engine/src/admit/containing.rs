@@ -5,9 +5,10 @@ use azir_model::decision::{self, Input, Output, Verdict};
 use azir_model::directive::SealError;
 use azir_model::emergency;
 use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::role::{Act, Ctx, permit};
 use azir_model::{Choice, Profile, RecoveryMode};
 
-use super::Context;
+use super::{Context, authority};
 use crate::body::{
     DecisionRecorded, DraftKind, DraftMade, GateStated, MeasureCommanded, MeasureReleased,
     NetworkObserved, residual_lines,
@@ -58,15 +59,34 @@ pub(super) fn decide(
     }
     about_this_incident(view, &input, unmet);
     if decision::step(b.profile) > decision::step(recommended) {
+        overridden(cx, view, b, recommended, unmet);
+    }
+    if let Err(refusal) = input.check() {
+        unmet.extend(refusal.unmet().to_vec());
+    }
+}
+
+/// A profile above the recommended one: a reason, and from SEV_3 the lead's signature (D-083).
+/// Implements R-8.3-2.
+fn overridden(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &DecisionRecorded,
+    recommended: Profile,
+    unmet: &mut Vec<Unmet>,
+) {
+    if b.override_reason.as_deref().is_none_or(|r| r.trim().is_empty()) {
         unmet.push(Unmet::new(
             RefusalKind::ReasonRequired,
             format!("{} is above the recommended {recommended}", b.profile),
             "8.3, D-080, D-083",
-            "declare the recommended profile or less; an override is a separate, signed act",
+            "declare the recommended profile or less, or give the reason of the override",
         ));
     }
-    if let Err(refusal) = input.check() {
-        unmet.extend(refusal.unmet().to_vec());
+    let ctx = Ctx::new(view.class, view.severity);
+    match permit(Act::OverrideDecision, cx.role, &ctx) {
+        Ok(permission) => authority::seconded(cx, &permission, &view.approvals, unmet),
+        Err(refused) => unmet.push(refused),
     }
 }
 
@@ -193,14 +213,23 @@ pub(super) fn stated(
             "let the node's agent send the gate's statement",
         );
     }
-    let known: Vec<_> = cx.policy.machines.iter().map(|m| m.key).collect();
+    let name = subsystem(&statement.node, statement.role);
+    let gate = format!("gate:{name}");
+    if let Some(position) = cx.state.revoked.get(&gate) {
+        refuse(
+            RefusalKind::KeyRevoked,
+            format!("the key of {gate} is void from entry {position} on"),
+            "enrol a new key by a policy change",
+        );
+    }
+    let known: Vec<_> = cx.policy.machine(&gate).iter().map(|m| m.key).collect();
     match b.statement.verify_by(&known) {
         Ok(_) => {}
         Err(SealError::Signer { by }) => {
             refuse(
                 RefusalKind::UnknownActor,
-                format!("signed by unknown gate key {by}"),
-                "enrol it",
+                format!("signed by {by}, which is not the key of {gate}"),
+                "let the gate itself sign, or enrol it",
             );
         }
         Err(error) => refuse(RefusalKind::SignatureInvalid, error.to_string(), "sign it again"),
@@ -213,7 +242,6 @@ pub(super) fn stated(
             "send statements of this log and mode",
         );
     }
-    let name = subsystem(&statement.node, statement.role);
     let newest = cx.state.gates.get(&name).or_else(|| view.and_then(|v| v.gates.get(&name)));
     if newest.is_some_and(|g| g.sequence >= statement.sequence) {
         refuse(
@@ -251,7 +279,8 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         DraftKind::FraudProof | DraftKind::SeatReplacement => {}
         DraftKind::RestartManifest => {
             let mode = RecoveryMode::ProtocolSafeRestart;
-            if !crate::facts::entry_holds(view, mode) {
+            ceiling(view, Profile::ProtocolRecovery, unmet);
+            if !crate::facts::entry_holds(cx.state, view, mode, "network:all") {
                 unmet.push(Unmet::new(
                     RefusalKind::GuardUnmet,
                     format!("entry: the conditions of {mode} are not observed"),
@@ -295,10 +324,24 @@ fn protocol_measure(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         ));
         return;
     };
-    candidate(&output, wanted, b, unmet);
+    candidate(view, &output, wanted, b, unmet);
+}
+
+/// The declared profile is the ceiling for what is drafted (D-080). Implements R-8.2-2, R-8.2-3
+/// and R-8.2-4.
+fn ceiling(view: &IncidentView, needed: Profile, unmet: &mut Vec<Unmet>) {
+    if decision::step(needed) > decision::step(view.profile) {
+        unmet.push(Unmet::new(
+            RefusalKind::ProfileExceeded,
+            format!("{} is declared, this belongs to {needed}", view.profile),
+            "8.2, D-078, D-080",
+            "declare a wider profile by a new decision",
+        ));
+    }
 }
 
 fn candidate(
+    view: &IncidentView,
     output: &Output,
     wanted: &crate::body::DraftedMeasure,
     b: &DraftMade,
@@ -316,6 +359,7 @@ fn candidate(
         found.extend(best.map(|c| (channel, c)));
     }
     if found.is_empty() {
+        ceiling(view, decision::of_measure(wanted.choice, 0, false), unmet);
         unmet.push(Unmet::new(
             RefusalKind::ScopeTooBroad,
             format!("{} on {} is no candidate of the decision", wanted.choice, wanted.scope),
@@ -324,6 +368,14 @@ fn candidate(
         ));
     }
     for (channel, candidate) in found {
+        let needed = candidate.measure.profile();
+        // D-080: the function may go one step beyond the table where its predicate is true.
+        let justified = needed == Profile::EmergencyRestriction
+            && channel.emergency.holds
+            && view.profile == Profile::HaltScoped;
+        if !justified {
+            ceiling(view, needed, unmet);
+        }
         for kind in decision::refusals_of(candidate.reason, wanted.choice) {
             let seats = candidate.numbers.seats_after;
             let seats = seats.map_or(String::new(), |s| format!(", {s} seats would count"));

@@ -8,9 +8,6 @@ use azir_model::{Refusal, RefusalKind, Role};
 use crate::body::Body;
 use crate::state::State;
 
-/// An author's clock further off than this is marked, never refused (D-016), in milliseconds.
-pub const CLOCK_SUSPECT_MS: i64 = 2_000;
-
 /// The event is for this log and this mode.
 pub(super) fn addressed(signed: &SignedEvent, log: &str, mode: &str) -> Result<(), Refusal> {
     let event = signed.event();

@@ -1,6 +1,7 @@
 //! Evidence events: what is held, settled, preserved, and what confirms the incident.
 
 use azir_model::class::{self, ConfirmationKind};
+use azir_model::evidence::private_key_format;
 use azir_model::refusal::{RefusalKind, Unmet};
 
 use super::Context;
@@ -31,17 +32,29 @@ pub(super) fn items(cx: &Context<'_>, b: &EvidenceItems, unmet: &mut Vec<Unmet>)
                 "describe what is held",
             ));
         }
+        no_private_key(item.item.as_str(), &bytes, unmet);
+    }
+}
+
+/// `forbidden_power` for content that is a private key in a known format (D-025).
+/// Implements R-10.1-11.
+pub(super) fn no_private_key(name: &str, bytes: &[u8], unmet: &mut Vec<Unmet>) {
+    if let Some(format) = private_key_format(bytes) {
+        unmet.push(Unmet::new(
+            RefusalKind::ForbiddenPower,
+            format!("{name} holds an {format}"),
+            "10.1, D-025",
+            "store a proof of exposure instead: a challenge signature or a redacted copy",
+        ));
     }
 }
 
 /// `evidence.settled`: not applicable only with a qualifier; unavailable with what was tried.
 pub(super) fn settle(
-    cx: &Context<'_>,
     view: &IncidentView,
     b: &EvidenceSettled,
     unmet: &mut Vec<Unmet>,
 ) {
-    let _ = cx;
     let mut refuse = |kind, what: String, remedy: &str| {
         unmet.push(Unmet::new(kind, what, "10, D-054", remedy));
     };

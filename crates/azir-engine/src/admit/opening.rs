@@ -6,7 +6,7 @@ use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::scope::Scope;
 use azir_model::{BlastRank, IncidentClass, IncidentId, Severity, class};
 
-use super::Context;
+use super::{Context, evidence};
 use crate::body::{BoundRunbook, IncidentDeclared, IncidentOpened, SeverityChanged, StateMoved};
 use crate::facts;
 use crate::view::IncidentView;
@@ -64,7 +64,9 @@ pub(super) fn open(
     unmet.extend(record.problems());
     scopes(&opened.scopes, unmet);
     for item in &opened.evidence {
-        cx.held(&item.hash, item.item.as_str(), unmet);
+        if let Some(bytes) = cx.held(&item.hash, item.item.as_str(), unmet) {
+            evidence::no_private_key(item.item.as_str(), &bytes, unmet);
+        }
     }
 }
 
@@ -97,13 +99,7 @@ fn scopes(list: &[String], unmet: &mut Vec<Unmet>) {
 }
 
 /// `incident.declared`: the act that TRIAGED records (D-020).
-pub(super) fn declare(
-    cx: &Context<'_>,
-    view: &IncidentView,
-    b: &IncidentDeclared,
-    unmet: &mut Vec<Unmet>,
-) {
-    let _ = cx;
+pub(super) fn declare(view: &IncidentView, b: &IncidentDeclared, unmet: &mut Vec<Unmet>) {
     scopes(&b.scopes, unmet);
     if b.severity < view.record.severity && b.reason.as_deref().is_none_or(str::is_empty) {
         unmet.push(Unmet::new(
@@ -168,8 +164,23 @@ pub(super) fn severity(view: &IncidentView, b: &SeverityChanged, unmet: &mut Vec
     }
 }
 
-/// `runbook.bound`: only a released version of this log (D-019, D-117).
-pub(super) fn bind(cx: &Context<'_>, b: &BoundRunbook, unmet: &mut Vec<Unmet>) {
+/// `runbook.bound`: only a released version of this log, for a class of the incident (D-018, D-019,
+/// D-117).
+pub(super) fn bind(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &BoundRunbook,
+    unmet: &mut Vec<Unmet>,
+) {
+    let of_class = |c: &IncidentClass| class::row(*c).runbook == b.id;
+    if !of_class(&view.class) && !view.duties.iter().any(of_class) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("runbook: {} is of no class of this incident", b.id),
+            "7.1, 34.1, D-019",
+            format!("bind {}", class::row(view.class).runbook),
+        ));
+    }
     if !cx.state.runbooks.contains(b) {
         unmet.push(Unmet::new(
             RefusalKind::VersionConflict,
@@ -205,6 +216,17 @@ pub(super) fn moved(cx: &Context<'_>, view: &IncidentView, b: &StateMoved, unmet
         new_evidence: b.new_evidence.clone(),
         due: b.due,
     };
+    for content in b.report.iter().chain(&b.new_evidence) {
+        cx.held(content, "attachment", unmet);
+    }
+    if let Some(cause) = b.cause.as_ref().filter(|c| !cx.state.accepted.contains_key(&c.event)) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("cause_event: {} is no entry of this log", cause.event),
+            "5.1, D-038",
+            "name the event that shows the relapse, the loss or the wider decision",
+        ));
+    }
     if let Err(refusal) = lifecycle::admit(&facts::of(cx.state, view, cx.now), &request) {
         unmet.extend(refusal.unmet().to_vec());
     }

@@ -1,28 +1,33 @@
 //! Replay, plan, criteria, restart, phases, cause and postmortem (26 to 30, 33; annex J).
 
+use std::collections::BTreeSet;
+
+use azir_model::directive::STATEMENT_PERIODS_MAX;
 use azir_model::phase;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::restart::{self, Criterion, CriterionBody, CriterionState, RestartDecisionBody};
 use azir_model::role::Duty;
-use azir_model::{Profile, RecoveryMode, Role, Severity};
+use azir_model::{IncidentClass, IncidentState, Profile, RecoveryMode, Role, Severity};
 
-use super::{Context, authority, roles};
+use super::{Context, roles};
 use crate::body::{
     CauseStated, CheckpointPinned, PhaseCarried, PostmortemPublished, RecoveryApproved,
     RecoveryPlanned, RecoveryProduced, RecoveryRecorded, ReplayReported, ReplayVerdict,
 };
 use crate::facts;
+use crate::fold::subsystem;
 use crate::view::IncidentView;
 
 /// Implementations of different source that a matching verdict needs (D-099).
 pub(super) const FAMILIES_MIN: usize = 2;
-/// The four classifications of 14.2.
-pub(super) const FINDINGS_CONSENSUS: [&str; 4] = [
-    "invalid_object",
-    "local_implementation_divergence",
-    "genuine_protocol_fault",
-    "adversarial_equivocation",
-];
+/// The four classifications of 14.2. Implements R-14.2-5, R-14.2-9, R-14.2-10, R-14.2-11,
+/// R-14.2-12.
+pub(super) const FINDINGS_CONSENSUS: [&str; 4] =
+    [INVALID_OBJECT, DIVERGENCE, PROTOCOL_FAULT, EQUIVOCATION];
+const INVALID_OBJECT: &str = "invalid_object";
+const DIVERGENCE: &str = "local_implementation_divergence";
+const PROTOCOL_FAULT: &str = "genuine_protocol_fault";
+const EQUIVOCATION: &str = "adversarial_equivocation";
 
 /// `replay.reported`: outputs were frozen before anything was loaded (27.2 step 2).
 pub(super) fn replayed(
@@ -38,6 +43,15 @@ pub(super) fn replayed(
             format!("freeze: {gate} is not stated closed"),
             "27.2, D-097, annex J.1",
             "close it and let it state so, then replay",
+        ));
+    }
+    let finals = view.network.as_ref().map(|n| n.newest.hard_final.height);
+    if let Some(tip) = finals.filter(|tip| *tip < b.checkpoint.height) {
+        unmet.push(Unmet::new(
+            RefusalKind::CheckpointUntrusted,
+            format!("height {} is above the verified hard-final {tip}", b.checkpoint.height),
+            "27.2, D-092",
+            "replay from a block that certificates make hard-final",
         ));
     }
     let mut families = b.families.clone();
@@ -78,7 +92,13 @@ pub(super) fn pinned(view: &IncidentView, b: &CheckpointPinned, unmet: &mut Vec<
 }
 
 /// `recovery.planned`: four parts, within the profile, nothing destroyed before it is preserved.
-pub(super) fn plan(view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) {
+/// Implements R-9.2-1, R-8.2-6 and R-14.3-5.
+pub(super) fn plan(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &RecoveryPlanned,
+    unmet: &mut Vec<Unmet>,
+) {
     let parts = [
         ("target", b.scope.is_empty()),
         ("entry", b.entry.is_empty()),
@@ -93,7 +113,7 @@ pub(super) fn plan(view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unm
             "state all four parts",
         ));
     }
-    if !facts::entry_holds(view, b.mode) {
+    if !facts::entry_holds(cx.state, view, b.mode, &b.scope) {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
             format!("entry: the conditions of {} are not observed", b.mode),
@@ -208,7 +228,8 @@ pub(super) fn record(
     }
 }
 
-/// `criterion.signed`: the criterion holds in the view, not only on paper (R-29.1-1 to R-29.1-3).
+/// `criterion.signed`: the criterion holds in the view, not only on paper. Implements R-29.1-1,
+/// R-29.1-2, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
 pub(super) fn criterion(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -229,30 +250,60 @@ pub(super) fn criterion(
         return;
     }
     let why = match b.criterion {
-        Criterion::RootCause if view.cause.is_none() => {
-            Some("the cause is not even bounded".to_owned())
+        Criterion::RootCause => {
+            view.cause.is_none().then(|| "the cause is not even bounded".to_owned())
         }
-        Criterion::Containment => containment_fails(view),
-        Criterion::Replay if !replay_matches(view) => Some("no matching replay report".to_owned()),
-        Criterion::RootCause
-        | Criterion::Replay
-        | Criterion::Restrictions
-        | Criterion::Keys
-        | Criterion::Reviews
-        | Criterion::Telemetry => None,
+        Criterion::Containment => containment_fails(cx, view),
+        Criterion::Replay => {
+            (!replay_matches(view)).then(|| "no matching replay report".to_owned())
+        }
+        Criterion::Keys => key_void(cx, b),
+        Criterion::Reviews => {
+            let unapproved = view.plan.as_ref().is_some_and(|p| p.approved.is_none());
+            unapproved.then(|| "the recovery plan is not approved".to_owned())
+        }
+        Criterion::Telemetry => {
+            let damaged = view.network.as_ref().is_some_and(|n| !n.newest.store_ok);
+            damaged.then(|| "the checksum of a node's store fails".to_owned())
+        }
+        // Which restrictions stand in finalized state is the adapter's to say; none reports yet.
+        Criterion::Restrictions => None,
     };
     unmet.extend(why.map(|why| criteria_unmet(b.criterion, &why)));
 }
 
-/// Why containment does not hold: damage since the last observation, or measures not in force.
-fn containment_fails(view: &IncidentView) -> Option<String> {
-    let damage = view.network.as_ref().map_or(0, |n| n.newest.damage);
-    if damage > 0 {
-        return Some(format!("the damage indicator is {damage}"));
+/// Why containment does not hold: damage inside W_stab, a measure that is not in force, or one
+/// whose gate has said nothing for three lease periods (annex G, annex J.2 rc2).
+fn containment_fails(cx: &Context<'_>, view: &IncidentView) -> Option<String> {
+    let judged = facts::of(cx.state, view, cx.now);
+    let window = judged.windows.stab_ms.at(judged.peak);
+    match judged.quiet_for_ms {
+        None => return Some("the damage indicator is not known to be zero".to_owned()),
+        Some(quiet) if quiet < window => {
+            return Some(format!("the damage indicator is zero for {quiet} of {window} ms"));
+        }
+        Some(_) => {}
     }
-    let open = view.measures.iter().filter(|(_, m)| m.released.is_none() && !m.in_force());
-    let open: Vec<_> = open.map(|(name, _)| name.as_str()).collect();
-    (!open.is_empty()).then(|| format!("not in force: {}", open.join(", ")))
+    let held = || view.measures.iter().filter(|(_, m)| m.released.is_none());
+    let open: Vec<_> = held().filter(|(_, m)| !m.in_force()).map(|(n, _)| n.as_str()).collect();
+    if !open.is_empty() {
+        return Some(format!("not in force: {}", open.join(", ")));
+    }
+    let oldest = cx.policy.leases.incident_ms.saturating_mul(STATEMENT_PERIODS_MAX);
+    let oldest = i64::try_from(oldest).unwrap_or(i64::MAX);
+    let gates = held().flat_map(|(_, m)| m.roles.iter().map(|r| subsystem(&m.node, *r)));
+    let silent = |gate: &String| {
+        view.gates.get(gate).is_none_or(|g| cx.now.ms_since(g.stated) > oldest)
+    };
+    let silent: Vec<_> = gates.filter(silent).collect::<BTreeSet<_>>().into_iter().collect();
+    (!silent.is_empty()).then(|| format!("no statement within {oldest} ms: {}", silent.join(", ")))
+}
+
+/// rc5: a gate or agent of this subsystem whose own key was revoked speaks for nobody (D-051).
+fn key_void(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
+    let actors = [format!("gate:{}", b.subsystem), format!("agent:{}", b.subsystem.node)];
+    let void = actors.into_iter().find(|actor| cx.state.revoked.contains_key(actor));
+    void.map(|actor| format!("the key of {actor} is revoked and not replaced"))
 }
 
 fn replay_matches(view: &IncidentView) -> bool {
@@ -336,11 +387,32 @@ pub(super) fn carry(
     }
 }
 
-/// `cause.stated` (D-044): every excluded candidate names its evidence.
-pub(super) fn cause(cx: &Context<'_>, b: &CauseStated, unmet: &mut Vec<Unmet>) {
+/// `cause.stated` (D-044): every excluded candidate names its evidence, and something remains that
+/// the statement covers.
+pub(super) fn cause(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &CauseStated,
+    unmet: &mut Vec<Unmet>,
+) {
     let mut refuse = |kind, what: String, remedy: &str| {
         unmet.push(Unmet::new(kind, what, "29.1, D-034, D-044", remedy));
     };
+    for excluded in b.excluded.iter().filter(|e| !b.candidates.contains(&e.candidate)) {
+        refuse(
+            RefusalKind::InvalidSchema,
+            format!("excluded {:?} is no candidate", excluded.candidate),
+            "list it as a candidate first",
+        );
+    }
+    let excluded = |c: &String| b.excluded.iter().any(|e| e.candidate == *c);
+    if !b.candidates.is_empty() && b.candidates.iter().all(excluded) {
+        refuse(
+            RefusalKind::GuardUnmet,
+            "cause: every candidate is excluded, so the cause is none of them".into(),
+            "add the candidate that remains and say how it is covered",
+        );
+    }
     if b.candidates.is_empty() || b.statement.is_empty() {
         refuse(
             RefusalKind::GuardUnmet,
@@ -348,15 +420,54 @@ pub(super) fn cause(cx: &Context<'_>, b: &CauseStated, unmet: &mut Vec<Unmet>) {
             "list candidate causes, what excludes them, and how the rest is covered",
         );
     }
-    if !FINDINGS_CONSENSUS.contains(&b.finding.as_str()) {
-        refuse(
-            RefusalKind::UnknownEnum,
-            format!("{:?} is no classification of 14.2", b.finding),
-            &format!("use one of {}", FINDINGS_CONSENSUS.join(" ")),
-        );
+    if view.class == IncidentClass::Consensus {
+        finding(view, b, &mut refuse);
+    } else if b.finding.trim().is_empty() {
+        let remedy = "use the classification of the runbook of this class";
+        refuse(RefusalKind::InvalidSchema, "no finding".into(), remedy);
     }
     for excluded in &b.excluded {
         cx.held(&excluded.evidence, "excluding evidence", unmet);
+    }
+}
+
+/// What each classification of 14.2 rests on.
+fn finding(
+    view: &IncidentView,
+    b: &CauseStated,
+    refuse: &mut impl FnMut(RefusalKind, String, &str),
+) {
+    let word = b.finding.as_str();
+    let verdict = view.replay.as_ref().map(|r| r.verdict);
+    let differs = verdict == Some(ReplayVerdict::Diverged);
+    let pair = view.confirmations.contains_key("conflicting_certificates");
+    match word {
+        EQUIVOCATION if !pair => refuse(
+            RefusalKind::EvidenceMissing,
+            format!("{word} without a verified pair of signed messages"),
+            "let a detector verify two messages of one key for one slot",
+        ),
+        DIVERGENCE if !differs => refuse(
+            RefusalKind::EvidenceMissing,
+            format!("{word} without a replay in which two implementations differ"),
+            "replay with two implementations and report the difference",
+        ),
+        PROTOCOL_FAULT if verdict != Some(ReplayVerdict::Match) => refuse(
+            RefusalKind::EvidenceUnverified,
+            format!("{word} needs a replay in which all implementations agree"),
+            "find the implementation that differs, or report equal results",
+        ),
+        INVALID_OBJECT if b.adversarial.is_none() => refuse(
+            RefusalKind::GuardUnmet,
+            format!("cause: {word} is an input, not a failure"),
+            "mark it adversarial, suspected or proven (D-034)",
+        ),
+        EQUIVOCATION | DIVERGENCE | PROTOCOL_FAULT | INVALID_OBJECT => {}
+        other => refuse(
+            RefusalKind::UnknownEnum,
+            format!("{other:?} is no classification of 14.2"),
+            &format!("use one of {}", FINDINGS_CONSENSUS.join(" ")),
+        ),
     }
 }
 
@@ -383,5 +494,13 @@ pub(super) fn postmortem(
     if view.holder(Role::AuditScribe).is_none() {
         refuse("no Audit Scribe".into(), "assign one: the scribe signs the postmortem");
     }
-    debug_assert!(authority::approvals(view).len() >= view.approvals.len().saturating_sub(1));
+    let closed = [IncidentState::Closed, IncidentState::PostmortemPending];
+    if !closed.contains(&view.state) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("closed: the incident is {}", view.state),
+            "5.1, 33.1, D-035",
+            "publish the postmortem after the incident is closed",
+        ));
+    }
 }

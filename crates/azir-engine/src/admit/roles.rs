@@ -1,11 +1,11 @@
 //! People: roles and their separation, key revocation, closure review, runbook steps.
 
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::role::{Act, Ctx, DECIDING, Duty, LEADS, check_separation, permit};
+use azir_model::role::{Act, Ctx, Duty, check_separation, permit};
 use azir_model::{IncidentClass, Role, Severity};
 use azir_runbook::{Recorded, RunEvent, Runbook};
 
-use super::Context;
+use super::{Context, authority};
 use crate::body::{KeyRevoked, RoleAccepted, RoleAssigned};
 use crate::facts;
 use crate::view::IncidentView;
@@ -74,8 +74,18 @@ pub(super) fn accept(
 /// `key.revoked` (D-051): Security Lead with another deciding role.
 pub(super) fn revoke(cx: &Context<'_>, b: &KeyRevoked, unmet: &mut Vec<Unmet>) {
     let ctx = Ctx::new(IncidentClass::KeyCompromise, Severity::Sev4Critical);
-    unmet.extend(permit(Act::RevokeOperatorKey, cx.role, &ctx).err());
-    debug_assert!(DECIDING.len() > LEADS.len());
+    match permit(Act::RevokeOperatorKey, cx.role, &ctx) {
+        Ok(permission) => authority::seconded(cx, &permission, &cx.state.approvals, unmet),
+        Err(refused) => unmet.push(refused),
+    }
+    if b.reason.trim().is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::ReasonRequired,
+            "no reason",
+            "21.2, D-051",
+            "say why the key is no longer trusted",
+        ));
+    }
     if cx.policy.key_of(&b.actor).is_none() {
         unmet.push(Unmet::new(
             RefusalKind::UnknownActor,

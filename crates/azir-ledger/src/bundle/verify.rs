@@ -290,6 +290,7 @@ impl Check<'_> {
         Some(roster)
     }
 
+    /// The id beside each opening record is the hash of its bytes. Implements R-7.1-2.
     fn records(&mut self) {
         for id in self.stock.records.clone() {
             let place = layout::record_path(&id);

@@ -225,7 +225,7 @@ pub(super) const GENERAL: [Item; 6] = [
     Item::Decisions,
 ];
 
-/// List for SEV_3 and above (10.1).
+/// List for SEV_3 and above (10.1). Implements R-10.1-2.
 pub(super) const HIGH: [Item; 9] = [
     Item::ObjectRefs,
     Item::OwnRoots,
@@ -238,7 +238,7 @@ pub(super) const HIGH: [Item; 9] = [
     Item::Versions,
 ];
 
-/// List for consensus (10.2).
+/// List for consensus (10.2). Implements R-10.2-1, R-14.2-1.
 const CONSENSUS: [Item; 5] = [
     Item::CandidateGraph,
     Item::CommitteeInputs,
@@ -251,7 +251,7 @@ const CONSENSUS: [Item; 5] = [
 const VALIDATION: [Item; 4] =
     [Item::ExactBytes, Item::StateFixture, Item::Verdicts, Item::ActiveFeatures];
 
-/// List for BVM (10.3).
+/// List for BVM (10.3). Implements R-10.3-5.
 const BVM: [Item; 6] = [
     Item::Module,
     Item::CodeHash,

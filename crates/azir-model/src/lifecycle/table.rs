@@ -57,7 +57,7 @@ wire_enum! {
 }
 
 /// The edge between two states, for all hundred pairs (D-036): 22 edges, 68 other pairs of
-/// different states, and no state to itself.
+/// different states, and no state to itself. Implements R-5.1-10, R-5.1-13.
 #[must_use]
 pub const fn edge(from: IncidentState, to: IncidentState) -> Option<TransitionId> {
     use IncidentState::{

@@ -96,7 +96,8 @@ impl Authorized {
 /// separations of D-048 that the file can show. `subject` is the incident if the caller knows it;
 /// otherwise all events must be about the decision's incident.
 ///
-/// Implements R-29.1-8, R-29.1-9, R-6.1-8.
+/// Implements R-29.1-2, R-29.1-4, R-29.1-5, R-29.1-6, R-29.1-7, R-29.1-8, R-29.1-9, R-27.2-8,
+/// R-41.4-1, R-6.1-8.
 ///
 /// # Errors
 /// A [`Refusal`] with every unmet condition that could be judged.

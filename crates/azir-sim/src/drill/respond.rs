@@ -170,6 +170,7 @@ pub(super) fn decide(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillEr
         residual: residual_lines(&output),
         observe_only: false,
         residual_accepted: true,
+        override_reason: None,
     };
     let dressed = DecisionRecorded { residual: vec![], ..recorded.clone() };
     stage.must_refuse(

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use azir_atlas::{BlockId, Certificate, ChainView, Seat};
 use azir_engine::Body;
 use azir_engine::evidence as checklist;
-use azir_ledger::roster::Roster;
 use azir_ledger::{Digest, Signature, Timestamp, canon};
 use azir_model::decision::{self, Input, Output, Verdict};
 use azir_model::restart::CriterionState;
@@ -56,7 +55,7 @@ pub(super) fn outcome(
         verify: verify_lines(&stage)?,
         notes: notes(&stage, run),
     };
-    let roster = roster(&stage);
+    let roster = stage.plane.engine().state().roster(stage.plane.engine().log());
     let quorum = stage.policy.witnesses.quorum;
     Ok(DrillOutcome { report, plane: stage.plane, roster, record, quorum })
 }
@@ -443,18 +442,6 @@ fn notes(stage: &Stage<'_>, run: &RunPlan) -> Vec<String> {
         );
     }
     notes
-}
-
-/// Everybody and every machine that signs in this log, from its first entry on.
-fn roster(stage: &Stage<'_>) -> Roster {
-    let mut roster = Roster::new(stage.plane.engine().log());
-    for person in &stage.policy.people {
-        roster.add(&person.id, azir_ledger::event::PublicKey::Person(person.key.clone()), 0);
-    }
-    for machine in &stage.policy.machines {
-        roster.add(&machine.id, azir_ledger::event::PublicKey::Machine(machine.key), 0);
-    }
-    roster
 }
 
 /// The postmortem, from the log.

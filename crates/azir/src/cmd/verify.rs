@@ -139,7 +139,7 @@ fn told(index: u64, fault: &Fault) -> Told {
     let kind = match fault {
         Fault::Inadmissible { .. } => "event_inadmissible",
         Fault::Fold(FoldError::View { .. }) => "view_mismatch",
-        Fault::Fold(FoldError::Index { .. }) => "event_order",
+        Fault::Fold(FoldError::Index { .. } | FoldError::Clock { .. }) => "event_order",
         Fault::Fold(FoldError::UnknownIncident { .. }) => "incident_unknown",
         Fault::Fold(FoldError::Body(_) | FoldError::Canon(_)) => "body_invalid",
     };

@@ -7,31 +7,14 @@ use std::io::Read as _;
 
 use azir_engine::State;
 use azir_ledger::bundle::{BundleFiles, BundleInfo};
-use azir_ledger::event::PublicKey;
 use azir_ledger::note::VerifierKey;
 use azir_ledger::{Roster, canon};
-use azir_model::policy::{Machine, Policy};
+use azir_model::policy::Machine;
 
 use super::Told;
 
 /// Largest roster that is read, in bytes.
 const ROSTER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// The roster that a log's own entries give: people and machines of its policy from the first
-/// entry on, revoked ones until their revocation (D-051).
-fn roster(state: &State, policy: &Policy, log: &str) -> Roster {
-    let mut roster = Roster::new(log);
-    for person in &policy.people {
-        roster.add(&person.id, PublicKey::Person(person.key.clone()), 0);
-    }
-    for machine in &policy.machines {
-        roster.add(&machine.id, PublicKey::Machine(machine.key), 0);
-    }
-    for (actor, position) in &state.revoked {
-        roster.revoke(actor, None, *position);
-    }
-    roster
-}
 
 /// Every difference between the bundle's keys and those of its log. Nothing is compared while the
 /// log gives no policy, and files that cannot be read are findings of the bundle's own check.
@@ -45,7 +28,7 @@ pub(super) fn check(files: &dyn BundleFiles, state: &State, log: &str) -> Vec<To
     };
     let place = "roster/roster.json";
     let found = read(files, place).and_then(|bytes| canon::decode::<Roster>(&bytes).ok());
-    let expected = roster(state, policy, log);
+    let expected = state.roster(log);
     tell(place, "roster_mismatch", found.and_then(|found| roster_differs(&found, &expected)));
 
     let witnesses = policy.witnesses.machines.iter().filter_map(|id| policy.machine(id));
