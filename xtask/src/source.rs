@@ -23,7 +23,7 @@ pub(crate) struct Source {
 pub(crate) struct TestFn {
     /// Path as libtest prints it, for example `canon::tests::floats_are_refused`.
     pub(crate) name: String,
-    /// Test binary that contains it, for example `azir_ledger` or `it`.
+    /// Test binary that contains it, for example `azir_ledger` or `azir_ledger:bundle`.
     pub(crate) target: String,
     /// Its line, from 1.
     pub(crate) line: usize,
@@ -108,8 +108,8 @@ impl Source {
         let tests = parts.iter().position(|p| *p == "tests");
         let (target, inner) = match (at, tests) {
             (None, Some(at)) => match &parts[at + 1..] {
-                [file] => ((*file).to_owned(), Vec::new()),
-                [dir, inner @ ..] => ((*dir).to_owned(), inner.to_vec()),
+                [file] => (format!("{lib}:{file}"), Vec::new()),
+                [dir, inner @ ..] => (format!("{lib}:{dir}"), inner.to_vec()),
                 [] => (lib, Vec::new()),
             },
             (Some(at), _) => (lib, parts[at + 1..].to_vec()),
@@ -399,11 +399,14 @@ mod tests {
     fn integration_tests_belong_to_their_own_binary() {
         let text = "#[test]\nfn claim() {}\n";
         let one = source("crates/azir-store/tests/crash.rs", text).test_fns();
-        assert_eq!((one[0].target.as_str(), one[0].name.as_str()), ("crash", "claim"));
+        assert_eq!((one[0].target.as_str(), one[0].name.as_str()), ("azir_ledger:crash", "claim"));
         let two = source("crates/azir-store/tests/it/fold.rs", text).test_fns();
-        assert_eq!((two[0].target.as_str(), two[0].name.as_str()), ("it", "fold::claim"));
+        assert_eq!(
+            (two[0].target.as_str(), two[0].name.as_str()),
+            ("azir_ledger:it", "fold::claim")
+        );
         let main = source("crates/azir-store/tests/it/main.rs", text).test_fns();
-        assert_eq!((main[0].target.as_str(), main[0].name.as_str()), ("it", "claim"));
+        assert_eq!((main[0].target.as_str(), main[0].name.as_str()), ("azir_ledger:it", "claim"));
     }
 
     #[test]

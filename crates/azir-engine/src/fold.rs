@@ -320,7 +320,7 @@ fn go_back(view: &mut IncidentView) {
             let open = |r: &NodeRole| gates.get(&subsystem(&measure.node, *r)).is_some_and(|g| g.open);
             let (out, held) = measure.acknowledged.iter().copied().partition(open);
             measure.acknowledged = held;
-            measure.lost = out;
+            measure.lost.extend::<BTreeSet<_>>(out);
         }
     }
 }
@@ -414,6 +414,7 @@ pub fn gate_record(
         open,
         latched: !statement.latch.is_empty(),
         sequence: statement.sequence,
+        said: statement.at,
         since,
         stated: at.recorded,
     };

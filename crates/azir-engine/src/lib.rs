@@ -24,3 +24,8 @@ pub use body::Body;
 pub use engine::{Close, Effect, Engine, Input, Objects, Reopen};
 pub use state::State;
 pub use view::IncidentView;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -164,6 +164,8 @@ pub struct GateRecord {
     pub latched: bool,
     /// Gate's own sequence number.
     pub sequence: u64,
+    /// The gate's own clock in the newest statement; orders statements of one sequence number.
+    pub said: Timestamp,
     /// Log time since when it has been in this state.
     pub since: Timestamp,
     /// Log time of the newest statement.

@@ -317,7 +317,7 @@ impl<D: Durable> Gate<D> {
     }
 
     /// Takes the node's own checks. A false fact closes and latches without any server.
-    /// Implements R-22.2-2, R-22.1-6, R-23.1-2, R-23.2-6.
+    /// Implements R-22.2-2, R-22.3-1, R-22.1-6, R-23.1-2, R-23.2-6.
     pub fn report_facts(&mut self, now: Now, facts: IntegrityFacts) {
         self.enter(now);
         self.facts = Some((self.clock_ms, facts));

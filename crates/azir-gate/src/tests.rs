@@ -197,8 +197,8 @@ fn a_used_or_older_restart_decision_does_not_clear_a_later_latch() {
     world.restart(&mut gate).unwrap();
 }
 
-/// R-22.2-2, R-22.1-6, R-23.1-2, R-23.2-6: each false fact closes and latches without a server,
-/// and a true one afterwards does not open.
+/// R-22.2-2, R-22.2-6, R-22.3-1, R-22.1-6, R-23.1-2, R-23.2-6: each false fact closes and latches
+/// without a server, no decision opens while it is false, and a true one afterwards does not open.
 #[test]
 fn each_integrity_fact_closes_by_itself() {
     let good = IntegrityFacts::all_true(Some(tip()));

@@ -3,6 +3,9 @@
 //! Reading refuses and never repairs: [`check`] accepts exactly the bytes that [`encode`] would
 //! write. So equal content has equal bytes, and a hash names one content.
 
+mod write;
+
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -64,9 +67,9 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CanonError> {
 /// # Errors
 /// [`CanonError::Unencodable`] for floats, null, integers above [`INTEGER_MAX`] and deep nesting.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CanonError> {
-    let value =
-        serde_json::to_value(value).map_err(|e| CanonError::Unencodable { why: e.to_string() })?;
-    encode_value(&value)
+    let mut out = String::new();
+    write::value(value, 0, &mut out)?;
+    Ok(out.into_bytes())
 }
 
 /// [`encode`] for an untyped JSON value.
@@ -74,76 +77,31 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CanonError> {
 /// # Errors
 /// As [`encode`].
 pub fn encode_value(value: &Value) -> Result<Vec<u8>, CanonError> {
-    let mut out = String::new();
-    write_value(value, 0, &mut out)?;
-    Ok(out.into_bytes())
-}
-
-fn write_value(value: &Value, depth: usize, out: &mut String) -> Result<(), CanonError> {
-    let refuse = |why: &str| CanonError::Unencodable { why: why.to_owned() };
-    if depth > DEPTH_MAX {
-        return Err(refuse("nested deeper than 32"));
-    }
-    match value {
-        Value::Null => return Err(refuse("null; leave the member out")),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::Number(n) => {
-            let fits = n.as_i64().map_or(n.as_u64().is_some_and(|u| u <= INTEGER_MAX), |i| {
-                i.unsigned_abs() <= INTEGER_MAX
-            });
-            if !fits {
-                return Err(refuse("a float, or an integer above 2^53-1; use a decimal string"));
-            }
-            let _infallible = write!(out, "{n}");
-        }
-        Value::String(s) => write_string(s, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_value(item, depth + 1, out)?;
-            }
-            out.push(']');
-        }
-        Value::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
-            out.push('{');
-            for (i, (key, item)) in sorted.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_string(key, out);
-                out.push(':');
-                write_value(item, depth + 1, out)?;
-            }
-            out.push('}');
-        }
-    }
-    Ok(())
+    encode(value)
 }
 
 /// Writes `s` as a JSON string with the minimal escapes of RFC 8785.
 pub(crate) fn write_string(s: &str, out: &mut String) {
     out.push('"');
-    for c in s.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c < ' ' => {
-                let _infallible = write!(out, "\\u{:04x}", c as u32);
+    let mut rest = s;
+    // Everything that is escaped is one byte long.
+    while let Some(at) = rest.bytes().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            control => {
+                let _infallible = write!(out, "\\u{control:04x}");
             }
-            c => out.push(c),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 
@@ -153,7 +111,7 @@ struct Scan<'a> {
     at: usize,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
     fn fail(&self, why: &'static str) -> CanonError {
         CanonError::NotCanonical { at: self.at, why }
     }
@@ -219,12 +177,12 @@ impl Scan<'_> {
             self.at += 1;
             return Ok(());
         }
-        let mut last: Option<String> = None;
+        let mut last: Option<Cow<'a, str>> = None;
         loop {
             let start = self.at;
             let key = self.string()?;
             if let Some(last) = &last {
-                let why = match last.encode_utf16().cmp(key.encode_utf16()) {
+                let why = match write::order(last, &key) {
                     std::cmp::Ordering::Less => None,
                     std::cmp::Ordering::Equal => Some("duplicate member"),
                     std::cmp::Ordering::Greater => Some("members not sorted"),
@@ -271,24 +229,30 @@ impl Scan<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, CanonError> {
+    /// Borrowed when nothing in it is escaped.
+    fn string(&mut self) -> Result<Cow<'a, str>, CanonError> {
         self.eat(b'"', "expected a string")?;
-        let mut text = String::new();
+        let mut text = Cow::Borrowed("");
         loop {
             let start = self.at;
             while !matches!(self.peek(), None | Some(b'"' | b'\\' | 0..=0x1f)) {
                 self.at += 1;
             }
-            let run = std::str::from_utf8(&self.bytes[start..self.at]).map_err(|e| {
+            let bytes: &'a [u8] = self.bytes;
+            let run = std::str::from_utf8(&bytes[start..self.at]).map_err(|e| {
                 CanonError::NotCanonical { at: start + e.valid_up_to(), why: "not UTF-8" }
             })?;
-            text.push_str(run);
+            if text.is_empty() {
+                text = Cow::Borrowed(run);
+            } else {
+                text.to_mut().push_str(run);
+            }
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(text);
                 }
-                Some(b'\\') => text.push(self.escape()?),
+                Some(b'\\') => text.to_mut().push(self.escape()?),
                 Some(_) => return Err(self.fail("control character in a string")),
                 None => return Err(self.fail("ends too early")),
             }
@@ -384,6 +348,93 @@ mod tests {
         check(&encode(&value).unwrap()).unwrap();
     }
 
+    /// What the form is, said once more and slowly: the reference for the writer.
+    fn plainly(value: &Value) -> String {
+        match value {
+            Value::Array(items) => {
+                format!("[{}]", items.iter().map(plainly).collect::<Vec<_>>().join(","))
+            }
+            Value::Object(members) => {
+                let mut sorted: Vec<_> = members.iter().collect();
+                sorted.sort_by_key(|(name, _)| name.encode_utf16().collect::<Vec<_>>());
+                let member =
+                    |(name, v): (&String, &Value)| format!("{}:{}", json!(name), plainly(v));
+                format!("{{{}}}", sorted.into_iter().map(member).collect::<Vec<_>>().join(","))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+        }
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Shape {
+        Unit,
+        New(u8),
+        Pair(i8, bool),
+        Named { b: char, a: Option<u32> },
+    }
+
+    #[derive(Serialize)]
+    struct Shapes {
+        z: Vec<Shape>,
+        map: std::collections::BTreeMap<u16, (String, i64)>,
+        #[serde(rename = "a\"b")]
+        quoted: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        absent: Option<u8>,
+    }
+
+    #[test]
+    fn typed_values_are_written_as_their_json_sorted() {
+        let shapes = Shapes {
+            z: vec![
+                Shape::Unit,
+                Shape::New(0),
+                Shape::Pair(-128, true),
+                Shape::Named { b: '\u{1f600}', a: Some(7) },
+            ],
+            map: [(10, ("x".to_owned(), -1)), (9, (String::new(), i64::from(i32::MIN)))].into(),
+            quoted: INTEGER_MAX,
+            absent: None,
+        };
+        let bytes = encode(&shapes).unwrap();
+        check(&bytes).unwrap();
+        let value = serde_json::to_value(&shapes).unwrap();
+        assert_eq!(String::from_utf8(bytes).unwrap(), plainly(&value));
+        let absent = Shapes { z: vec![Shape::Named { b: 'b', a: None }], ..shapes };
+        assert!(encode(&absent).unwrap_err().to_string().contains("null"));
+    }
+
+    #[test]
+    fn what_has_no_canonical_form_is_refused_whatever_its_type() {
+        let refused = |done: Result<Vec<u8>, CanonError>, why: &str| {
+            let text = done.unwrap_err().to_string();
+            assert!(text.contains(why), "{text}");
+        };
+        refused(encode(&f32::NAN), "float");
+        refused(encode(&u128::MAX), "above 2^53-1");
+        refused(encode(&i64::MIN), "above 2^53-1");
+        refused(encode(&()), "null");
+        refused(encode(&std::collections::BTreeMap::from([((1, 2), 3)])), "no string");
+        let mut deep = json!(1);
+        (0..40).for_each(|_| deep = json!([deep.take()]));
+        refused(encode(&deep), "deeper");
+    }
+
+    /// Two keys of a map may be written alike; silence would drop one of them.
+    #[test]
+    fn two_members_of_one_name_are_refused() {
+        #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+        #[serde(untagged)]
+        enum Key {
+            Text(String),
+            Number(u8),
+        }
+        let map =
+            std::collections::BTreeMap::from([(Key::Text("1".to_owned()), 1), (Key::Number(1), 2)]);
+        assert!(encode(&map).unwrap_err().to_string().contains("two members"));
+    }
+
     fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<bool>().prop_map(Value::from),
@@ -404,6 +455,7 @@ mod tests {
         fn what_is_written_is_accepted_and_reads_back(value in any_value()) {
             let bytes = encode(&value).unwrap();
             check(&bytes).unwrap();
+            prop_assert_eq!(std::str::from_utf8(&bytes).unwrap(), plainly(&value));
             prop_assert_eq!(decode::<Value>(&bytes).unwrap(), value);
         }
 

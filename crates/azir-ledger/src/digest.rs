@@ -74,7 +74,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        write_hex(&self.0, f)
     }
 }
 
@@ -90,6 +90,17 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         decode_hex(text).map(Self).ok_or(DigestError)
     }
+}
+
+/// Writes bytes as lower-case hex digits, in one piece: views are full of digests.
+pub(crate) fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    f.write_str(&text)
 }
 
 /// Exactly `2 * N` lower-case hex digits, or nothing.

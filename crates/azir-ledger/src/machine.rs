@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
-use crate::digest::decode_hex;
+use crate::digest::{decode_hex, write_hex};
 
 /// Why a signature, of a person or a machine, was not accepted. Refusal kind `signature_invalid`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,7 @@ macro_rules! hex_text {
     ($name:ident, $what:literal) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+                write_hex(&self.0, f)
             }
         }
 

@@ -238,7 +238,8 @@ use Role::{
     OnCallOperator as OCO, SecurityLead as SL,
 };
 
-/// Annex N.1, in the order of the classes. Implements R-3.1-2, R-3.1-3, R-3.1-6, R-3.1-8.
+/// Annex N.1, in the order of the classes. Implements R-3.1-2, R-3.1-3, R-3.1-4, R-3.1-5,
+/// R-3.1-6, R-3.1-7, R-3.1-8, R-3.1-9, R-3.1-10, R-3.1-11.
 pub const ROWS: [ClassRow; 11] = [
     ClassRow {
         also_alerted: &[OCO, IC, SL],
@@ -365,7 +366,8 @@ mod tests {
     use super::*;
     use crate::vocab::Severity;
 
-    /// R-3.1-2, R-3.1-3, R-3.1-6, R-3.1-8: lead, runbook and rank as annex N.1 has them.
+    /// R-3.1-2, R-3.1-3, R-3.1-4, R-3.1-5, R-3.1-6, R-3.1-7, R-3.1-8, R-3.1-9, R-3.1-10, R-3.1-11:
+    /// lead, runbook and rank as annex N.1 has them.
     #[test]
     fn every_class_has_its_row_with_the_lead_runbook_and_rank_of_annex_n() {
         let expected = [

@@ -198,6 +198,7 @@ pub struct Justification {
 }
 
 /// Checks a draft's justification against the predicate and the protocol maximum (38.2, D-089).
+/// Implements R-38.2-1, R-38.2-2, R-38.2-3, R-38.2-4.
 ///
 /// # Errors
 /// A refusal with every missing text (`justification_incomplete`), a missing or too long expiry
@@ -310,6 +311,7 @@ mod tests {
         evaluate(&OPEN).require().unwrap();
     }
 
+    /// R-38.2-1, R-38.2-2, R-38.2-3, R-38.2-4: all four texts are asked for, each by itself.
     #[test]
     fn a_draft_needs_four_texts_and_an_expiry_within_the_maximum() {
         let open = evaluate(&OPEN);
@@ -325,6 +327,19 @@ mod tests {
             expiry_s: Some(3600),
         };
         check_draft(&open, &full, 3600).unwrap();
+        let fields: [fn(&mut Justification) -> &mut String; 4] = [
+            |j| &mut j.normal_path_insufficient,
+            |j| &mut j.scope_minimal,
+            |j| &mut j.expected_expiry,
+            |j| &mut j.review,
+        ];
+        for field in fields {
+            let mut lacking = full.clone();
+            field(&mut lacking).clear();
+            let refused = check_draft(&open, &lacking, 3600).unwrap_err();
+            assert_eq!(refused.unmet().len(), 1);
+            assert_eq!(refused.kind(), RefusalKind::JustificationIncomplete);
+        }
         full.expiry_s = Some(3601);
         let long = check_draft(&open, &full, 3600).unwrap_err();
         assert_eq!(long.kind(), RefusalKind::ExpiryRequired);

@@ -125,6 +125,21 @@ mod tests {
         assert_eq!(id, "7cc6a503473e4d3339b4d40b3f2367eb7fc7c8867df57abb51ddca0d789c9110");
     }
 
+    /// R-7.1-12: present or absent, never null.
+    #[test]
+    fn an_absent_metadata_hash_is_no_member_and_null_is_refused() {
+        use azir_ledger::canon;
+        let bare = canon::encode(&record()).unwrap();
+        assert!(!String::from_utf8(bare.clone()).unwrap().contains("metadata_hash"));
+        assert_eq!(canon::decode::<OpeningRecord>(&bare).unwrap(), record());
+        let hash = Digest::of(b"note");
+        let with = OpeningRecord { metadata_hash: Some(hash), ..record() };
+        let text = String::from_utf8(canon::encode(&with).unwrap()).unwrap();
+        assert_eq!(canon::decode::<OpeningRecord>(text.as_bytes()).unwrap(), with);
+        let null = text.replace(&format!("\"{hash}\""), "null");
+        assert!(canon::decode::<OpeningRecord>(null.as_bytes()).is_err());
+    }
+
     /// R-7.1-5, R-7.1-6, R-7.1-9, R-7.1-10.
     #[test]
     fn a_record_that_opens_beyond_detected_is_refused_with_every_reason() {

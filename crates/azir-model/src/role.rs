@@ -89,7 +89,8 @@ pub enum Permission {
 
 /// The permission of annex C.
 ///
-/// Implements R-6.1-1, R-6.1-2, R-6.1-3, R-6.1-4, R-6.1-5, R-6.1-6, R-6.1-7, R-6.1-9, R-6.1-10.
+/// Implements R-6.1-1, R-6.1-2, R-6.1-3, R-6.1-4, R-6.1-5, R-6.1-6, R-6.1-7, R-6.1-9, R-6.1-10,
+/// R-2.1-3, R-11.3-2.
 #[must_use]
 pub fn permission(act: Act, role: Role, ctx: &Ctx) -> Permission {
     let (row, part) = act.place();

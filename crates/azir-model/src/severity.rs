@@ -21,7 +21,9 @@ wire_enum! {
 macro_rules! questions {
     ($($level:ident { $($member:ident = $wire:literal, $text:literal;)+ })+) => {
         wire_enum! {
-            /// Questions of annex E.1, from the highest severity down.
+            /// Questions of annex E.1, from the highest severity down. Implements R-4.2-2, R-4.2-3,
+            /// R-4.2-4, R-4.2-5, R-4.2-6, R-4.2-7, R-4.2-8, R-4.2-9, R-4.2-10, R-4.2-11, R-4.2-12,
+            /// R-4.2-13, R-4.2-14, R-4.2-15, R-4.2-16.
             #[allow(missing_docs)]
             pub enum Question { $($($member = $wire,)+)+ }
         }
@@ -155,6 +157,35 @@ mod tests {
             let suggestion = suggest(&answers);
             assert_eq!(suggestion.severity, question.severity());
             assert_eq!(suggestion.because, [question]);
+        }
+    }
+
+    /// R-4.2-2, R-4.2-3, R-4.2-4, R-4.2-5, R-4.2-6, R-4.2-7, R-4.2-8, R-4.2-9, R-4.2-10, R-4.2-11,
+    /// R-4.2-12, R-4.2-13, R-4.2-14, R-4.2-15, R-4.2-16: annex E.1, written out again.
+    #[test]
+    fn the_effects_of_4_2_alone_suggest_their_severity() {
+        use Question as Q;
+        use Severity as S;
+        for (question, severity) in [
+            (Q::MinorDegradation, S::Sev1Low),
+            (Q::LocalEffect, S::Sev2Medium),
+            (Q::FinalityLagL1, S::Sev3High),
+            (Q::JournalMissing, S::Sev3High),
+            (Q::OracleWrong, S::Sev3High),
+            (Q::AgentOutside, S::Sev3High),
+            (Q::FinalityLagL2, S::Sev4Critical),
+            (Q::ImplementationsDisagree, S::Sev4Critical),
+            (Q::BoundsExceeded, S::Sev4Critical),
+            (Q::FundsBeyondCap, S::Sev4Critical),
+            (Q::ThirdDisagrees, S::Sev5Systemic),
+            (Q::ConflictingFinality, S::Sev5Systemic),
+            (Q::ExploitReachesAll, S::Sev5Systemic),
+            (Q::ActivationOutsideConstitution, S::Sev5Systemic),
+            (Q::KeysReachThreshold, S::Sev5Systemic),
+        ] {
+            let mut answers = all(Answer::No, true);
+            answers.set(question, Answer::Yes);
+            assert_eq!(suggest(&answers).severity, severity, "{question}");
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::wire::UnknownMember;
 
 wire_enum! {
-    /// Primary incident classes (3.1).
+    /// Primary incident classes (3.1). Implements R-3.1-1.
     pub enum IncidentClass {
         /// Finality, votes, certificates, committees.
         Consensus = "INC_CONSENSUS",
@@ -33,7 +33,7 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Severity levels (4.1), in rising order.
+    /// Severity levels (4.1), in rising order. Implements R-4.1-1.
     pub enum Severity {
         /// No operational effect.
         Sev0Info = "SEV_0_INFO",
@@ -111,7 +111,7 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Response profiles (8.2); [`Profile::rank`] gives the order of annex E.2.
+    /// Response profiles (8.2). Annex E.2 orders them; forensic only restricts nothing.
     pub enum Profile {
         /// Watch and record.
         ObserveOnly = "RP_OBSERVE_ONLY",
@@ -288,11 +288,16 @@ impl From<BlastRank> for u8 {
 mod tests {
     use super::*;
 
-    /// the counts of D-004.
+    /// R-3.1-1, R-4.1-1: the counts of D-004 for all closed lists; the severities rise.
     #[test]
     fn the_closed_lists_have_the_members_of_the_seed_and_no_others() {
         assert_eq!(IncidentClass::ALL.len(), 11);
-        assert_eq!(Severity::ALL.len(), 6);
+        let severities = Severity::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            severities,
+            "SEV_0_INFO SEV_1_LOW SEV_2_MEDIUM SEV_3_HIGH SEV_4_CRITICAL SEV_5_SYSTEMIC"
+        );
+        assert!(Severity::ALL.is_sorted() && "SEV_6".parse::<Severity>().is_err());
         assert_eq!(IncidentState::ALL.len(), 10);
         assert_eq!(Role::ALL.len(), 9 + 1);
         assert_eq!(Profile::ALL.len(), 7);

@@ -10,6 +10,8 @@ use crate::durable::{self, DiskError};
 
 /// Deepest directory that is read.
 const DEPTH_MAX: usize = 32;
+/// Files that are flushed at a time.
+const SYNCS: usize = 16;
 
 /// A bundle in a directory. Links are not followed.
 #[derive(Clone, Debug)]
@@ -154,16 +156,35 @@ impl BundleWriter {
     }
 }
 
+/// Flushes every file below `dir`, then every directory. Several flushes are under way at a time,
+/// since a file system commits what waits together at once: a bundle has thousands of small files.
 fn sync_tree(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_tree(&entry.path())?;
-        } else {
-            File::open(entry.path())?.sync_all()?;
+    let (mut files, mut dirs) = (Vec::new(), vec![dir.to_owned()]);
+    let mut next = 0;
+    while let Some(dir) = dirs.get(next) {
+        next += 1;
+        let mut below = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let into = if entry.file_type()?.is_dir() { &mut below } else { &mut files };
+            into.push(entry.path());
         }
+        dirs.append(&mut below);
     }
-    durable::sync_dir(dir)
+    sync_all(&files)?;
+    // A directory can be opened and flushed like a file.
+    sync_all(&dirs)
+}
+
+fn sync_all(paths: &[PathBuf]) -> io::Result<()> {
+    let part = paths.len().div_ceil(SYNCS).max(1);
+    std::thread::scope(|scope| {
+        let sync =
+            |paths: &[PathBuf]| paths.iter().try_for_each(|path| File::open(path)?.sync_all());
+        let threads: Vec<_> = paths.chunks(part).map(|p| scope.spawn(move || sync(p))).collect();
+        let died = || Err(io::Error::other("a thread that flushes files died"));
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| died())).collect()
+    })
 }
 
 #[cfg(test)]
@@ -217,5 +238,19 @@ mod tests {
         assert_eq!(fs::read(place.join("a/b")).unwrap(), b"x");
         let text = BundleWriter::create(&place).unwrap_err().to_string();
         assert!(text.contains("name another place"), "{text}");
+    }
+
+    #[test]
+    fn flushing_reaches_every_file_and_directory_and_tells_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..3 * SYNCS).map(|i| dir.path().join(format!("{i}/f"))).collect();
+        for path in &paths {
+            fs::create_dir(path.parent().unwrap()).unwrap();
+            fs::write(path, b"x").unwrap();
+        }
+        sync_tree(dir.path()).unwrap();
+        fs::remove_file(&paths[2 * SYNCS]).unwrap();
+        assert_eq!(sync_all(&paths).unwrap_err().kind(), io::ErrorKind::NotFound);
+        sync_all(&[]).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! One operator's control plane on this machine: the engine, its SQLite ledger, its vault and the
-//! server's key, in one directory. Opening it folds the whole ledger; live operation is the same fold.
+//! server's key, in one directory. Opening it folds the whole ledger; live operation is the same
+//! fold.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -32,7 +32,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run a drill: a real incident on a simulated network, by the production engine, gate and replay
+    /// Run a drill: an incident on a simulated network, by the production engine, gate and replay
     ///
     /// `azir drill NAME` is short for `azir drill run NAME`; `azir drill list` names the drills.
     Drill {
@@ -42,7 +42,7 @@ enum Command {
         /// Seed of keys and network delays; the same seed gives the same bytes
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Directory to write to, by default ./drill-NAME-SEED; an earlier drill's output is replaced
+        /// Directory to write to [default: ./drill-NAME-SEED]; earlier drill output is replaced
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
         /// Which run
@@ -161,7 +161,7 @@ enum Command {
     /// Measure against a limit or a peer in the same run, and print ratios
     #[command(hide = true)]
     Bench {
-        /// append, verify, gate, sim or all
+        /// append, verify, gate, sim, decide or all
         #[arg(default_value = "all")]
         name: String,
     },

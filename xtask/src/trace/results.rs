@@ -15,19 +15,38 @@ impl Results {
     /// Reads lines `Running ... (.../deps/<binary>-<hash>)` and `test <name> ... <result>`.
     pub(crate) fn parse(text: &str) -> Self {
         let mut results = Self::default();
-        let mut binary = String::new();
+        let (mut krate, mut binary) = (String::new(), String::new());
+        // A test whose line was cut by what the test printed: its result is a later line.
+        let mut open = None;
         for line in text.lines() {
             let line = line.trim_end();
-            if let Some(found) = running(line) {
-                binary = found;
+            if let Some((found, of_crate)) = running(line) {
+                if of_crate {
+                    krate.clone_from(&found);
+                }
+                binary = if of_crate { found } else { format!("{krate}:{found}") };
+                open = None;
             } else if line.trim_start().starts_with("Doc-tests ") {
                 binary = "doc-tests".to_owned();
-            } else if let Some((name, passed)) = test_line(line) {
-                let map = if passed { &mut results.passed } else { &mut results.other };
-                map.entry(binary.clone()).or_default().insert(name.to_owned());
+                open = None;
+            } else if let Some((name, result)) = test_line(line) {
+                open = results.note(&binary, name, result).err();
+            } else if let Some(name) = open.take() {
+                open = results.note(&binary, &name, line).err();
             }
         }
         results
+    }
+
+    /// Notes what became of a test; gives its name back if this text does not say it.
+    fn note(&mut self, binary: &str, name: &str, text: &str) -> Result<(), String> {
+        let map = match text {
+            "ok" => &mut self.passed,
+            _ if text == "FAILED" || text.starts_with("ignored") => &mut self.other,
+            _ => return Err(name.to_owned()),
+        };
+        map.entry(binary.to_owned()).or_default().insert(name.to_owned());
+        Ok(())
     }
 
     /// True when the test passed, and no test of that name in a binary of that name did not.
@@ -39,16 +58,19 @@ impl Results {
     }
 }
 
-fn running(line: &str) -> Option<String> {
+/// Name of the binary that runs now, and whether it is the crate's own: cargo runs that one first,
+/// and then the crate's test files, whose lines do not name the crate.
+fn running(line: &str) -> Option<(String, bool)> {
     let rest = line.trim_start().strip_prefix("Running ")?;
     let file = rest.rsplit(['/', '\\']).next()?.trim_end_matches(')').trim_end_matches(".exe");
-    file.rsplit_once('-').map(|(name, _hash)| name.to_owned())
+    let (name, _hash) = file.rsplit_once('-')?;
+    Some((name.to_owned(), rest.starts_with("unittests ")))
 }
 
-fn test_line(line: &str) -> Option<(&str, bool)> {
-    let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
+fn test_line(line: &str) -> Option<(&str, &str)> {
+    let (name, result) = line.strip_prefix("test ")?.split_once(" ...")?;
     let name = name.strip_suffix(" - should panic").unwrap_or(name);
-    Some((name, result == "ok"))
+    Some((name, result.trim_start()))
 }
 
 #[cfg(test)]
@@ -66,6 +88,7 @@ test x::three ... FAILED
 test result: FAILED. 2 passed; 1 failed
      Running tests/it/main.rs (target/debug/deps/it-0123)
 test four ... ignored
+test five ... ok
    Doc-tests azir_a
 test crates/a/src/lib.rs - x (line 3) ... ok
 ";
@@ -77,8 +100,18 @@ test crates/a/src/lib.rs - x (line 3) ... ok
         assert!(results.passed("azir_a", "x::two"));
         assert!(!results.passed("azir_a", "x::three"));
         assert!(!results.passed("azir_b", "x::one"));
-        assert!(!results.passed("it", "four"));
+        assert!(!results.passed("azir_a:it", "four"));
+        assert!(results.passed("azir_a:it", "five") && !results.passed("azir_b:it", "five"));
         assert!(!results.passed("azir_a", "x::absent"));
+    }
+
+    #[test]
+    fn a_line_that_the_test_itself_cut_is_read_to_its_end() {
+        let text = "test x::cut ... skipped: no file\nmore words\nok\ntest x::bad ...\nFAILED\n\
+                    test x::lost ... some text\ntest x::next ... ok\n";
+        let results = Results::parse(text);
+        assert!(results.passed("a", "x::cut") && results.passed("a", "x::next"));
+        assert!(!results.passed("a", "x::bad") && !results.passed("a", "x::lost"));
     }
 
     #[test]

@@ -243,7 +243,7 @@ pub(super) fn stated(
         );
     }
     let newest = cx.state.gates.get(&name).or_else(|| view.and_then(|v| v.gates.get(&name)));
-    if newest.is_some_and(|g| g.sequence >= statement.sequence) {
+    if newest.is_some_and(|g| (g.sequence, g.said) >= (statement.sequence, statement.at)) {
         refuse(
             RefusalKind::StatusStale,
             format!("{name}: statement {} is not newer", statement.sequence),
@@ -340,6 +340,29 @@ fn ceiling(view: &IncidentView, needed: Profile, unmet: &mut Vec<Unmet>) {
     }
 }
 
+/// `scope_too_broad` for a measure that passes but covers more than the one that suffices.
+/// Implements R-12.4-1.
+fn wider_than_chosen(
+    channel: &decision::ChannelDecision,
+    candidate: &decision::Candidate,
+    unmet: &mut Vec<Unmet>,
+) {
+    let chosen = channel.candidates.iter().find(|c| channel.chosen.as_ref() == Some(&c.measure));
+    let size = |c: &decision::Candidate| (c.numbers.breadth, c.numbers.subjects);
+    let passes = candidate.verdict == Verdict::Passes;
+    if let Some(chosen) = chosen.filter(|c| passes && size(candidate) > size(c)) {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeTooBroad,
+            format!(
+                "{} covers more than {}, which suffices",
+                candidate.measure.scope, chosen.measure.scope
+            ),
+            "12.4, 24.2, annex D.6",
+            "draft the measure that the decision chose",
+        ));
+    }
+}
+
 fn candidate(
     view: &IncidentView,
     output: &Output,
@@ -376,6 +399,7 @@ fn candidate(
         if !justified {
             ceiling(view, needed, unmet);
         }
+        wider_than_chosen(channel, candidate, unmet);
         for kind in decision::refusals_of(candidate.reason, wanted.choice) {
             let seats = candidate.numbers.seats_after;
             let seats = seats.map_or(String::new(), |s| format!(", {s} seats would count"));

@@ -189,7 +189,36 @@ pub(super) fn bind(
             "bind a version that log.created lists",
         ));
     }
-    cx.held(&b.object, "runbook", unmet);
+    if let Some(text) = cx.held(&b.object, "runbook", unmet) {
+        same_runbook(b, &text, unmet);
+    }
+}
+
+/// The text in the vault is the released version itself, not another under its name (35.1).
+fn same_runbook(b: &BoundRunbook, text: &[u8], unmet: &mut Vec<Unmet>) {
+    let loaded = str::from_utf8(text)
+        .map_err(|e| e.to_string())
+        .and_then(|text| azir_runbook::load(text, "runbook").map_err(|e| e.to_string()));
+    let wrong = match loaded {
+        Err(error) => Some(format!("the bound text is no runbook: {error}")),
+        Ok(runbook) => {
+            let hash = runbook.header().hash().map(|h| h.0);
+            let same = runbook.id() == b.id
+                && u64::from(runbook.version()) == b.version
+                && hash.as_ref() == Ok(&b.hash);
+            (!same).then(|| {
+                format!("the bound text is {} version {}, or differs in a part", runbook.id(), runbook.version())
+            })
+        }
+    };
+    if let Some(what) = wrong {
+        unmet.push(Unmet::new(
+            RefusalKind::HashMismatch,
+            what,
+            "35.1, D-117",
+            "bind the text whose header has this hash",
+        ));
+    }
 }
 
 /// `state.moved`: the lifecycle judges, on facts of the view.

@@ -187,7 +187,8 @@ impl<D: Durable> Gate<D> {
         Some((true, Unmet::new(RefusalKind::SignatureInvalid, what, rule, remedy)))
     }
 
-    /// Sign state, key, integrity facts: nothing that a restart decision could replace.
+    /// Sign state, key, integrity facts: nothing that a restart decision could replace. Implements
+    /// R-22.2-6.
     fn state_unmet(&self) -> Vec<Unmet> {
         let mut unmet = Vec::new();
         if let Err(lost) = &self.state {

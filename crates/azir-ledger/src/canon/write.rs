@@ -58,7 +58,11 @@ impl<'a> Writer<'a> {
         write_string(variant, self.out);
         self.out.push(':');
         let depth = self.depth + 1;
-        if depth > DEPTH_MAX { Err(refuse("nested deeper than 32")) } else { Ok(Self { depth, ..self }) }
+        if depth > DEPTH_MAX {
+            Err(refuse("nested deeper than 32"))
+        } else {
+            Ok(Self { depth, ..self })
+        }
     }
 }
 
@@ -88,12 +92,14 @@ fn not_an_integer() -> CanonError {
 }
 
 macro_rules! integers {
-    ($($method:ident $type:ty: $unsigned:expr;)*) => {
+    (unsigned $($method:ident $type:ty;)*) => {
         $(fn $method(self, v: $type) -> Done {
-            #[allow(clippy::unnecessary_fallible_conversions)]
-            let magnitude = u64::try_from($unsigned(v)).map_err(|_| not_an_integer())?;
-            #[allow(unused_comparisons, clippy::absurd_extreme_comparisons)]
-            integer(magnitude, v < 0, self.out)
+            integer(u64::from(v), false, self.out)
+        })*
+    };
+    (signed $($method:ident $type:ty;)*) => {
+        $(fn $method(self, v: $type) -> Done {
+            integer(u64::from(v.unsigned_abs()), v < 0, self.out)
         })*
     };
 }
@@ -110,16 +116,26 @@ impl<'a> ser::Serializer for Writer<'a> {
     type SerializeStructVariant = Members<'a>;
 
     integers! {
-        serialize_u8 u8: u64::from;
-        serialize_u16 u16: u64::from;
-        serialize_u32 u32: u64::from;
-        serialize_u64 u64: u64::from;
-        serialize_u128 u128: u128::from;
-        serialize_i8 i8: i8::unsigned_abs;
-        serialize_i16 i16: i16::unsigned_abs;
-        serialize_i32 i32: i32::unsigned_abs;
-        serialize_i64 i64: i64::unsigned_abs;
-        serialize_i128 i128: i128::unsigned_abs;
+        unsigned serialize_u8 u8;
+        serialize_u16 u16;
+        serialize_u32 u32;
+        serialize_u64 u64;
+    }
+
+    integers! {
+        signed serialize_i8 i8;
+        serialize_i16 i16;
+        serialize_i32 i32;
+        serialize_i64 i64;
+    }
+
+    fn serialize_u128(self, v: u128) -> Done {
+        integer(u64::try_from(v).map_err(|_| not_an_integer())?, false, self.out)
+    }
+
+    fn serialize_i128(self, v: i128) -> Done {
+        let magnitude = u64::try_from(v.unsigned_abs()).map_err(|_| not_an_integer())?;
+        integer(magnitude, v < 0, self.out)
     }
 
     fn serialize_bool(self, v: bool) -> Done {
@@ -346,12 +362,12 @@ pub(super) fn order(a: &str, b: &str) -> Ordering {
 
 /// What a name that was just written stands for.
 fn name_text(written: &str) -> Cow<'_, str> {
-    if written.contains('\\') {
+    if written.as_bytes().contains(&b'\\') {
         let text = Scan { bytes: written.as_bytes(), at: 0 }.string();
         // Invariant: what was written by `write_string` is read back.
         text.unwrap_or_default()
     } else {
-        Cow::Borrowed(written.trim_matches('"'))
+        Cow::Borrowed(written.get(1..written.len() - 1).unwrap_or_default())
     }
 }
 

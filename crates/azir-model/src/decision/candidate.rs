@@ -191,6 +191,8 @@ impl Builder<'_> {
         self.push(Choice::LocalServiceHalt, place, 4, Authority::None);
     }
 
+    /// Measures of the protocol. Implements R-12.2-1, R-12.2-2, R-12.2-3, R-12.2-4, R-12.2-5,
+    /// R-12.2-6.
     fn protocol(&mut self, place: usize, kind: ScopeKind) {
         use ScopeKind as K;
         match kind {
@@ -235,6 +237,7 @@ impl Builder<'_> {
     }
 
     /// By governance; and by configuration of the nodes, which is listed to be refused (13.4).
+    /// Implements R-13.2-1, R-13.2-2, R-13.2-3, R-13.2-4, R-13.2-5, R-13.2-6, R-13.2-7, R-13.4-1.
     fn quarantine(&mut self, place: usize) {
         self.push(Choice::Quarantine, place, 4, Authority::None);
         self.governed(Choice::Quarantine, place, 1);

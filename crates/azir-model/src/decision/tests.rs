@@ -193,7 +193,7 @@ fn d_9_bvm_divergence_halts_own_signing_roles_and_freezes_the_machine() {
     assert_eq!(ordinary.numbers.time_s, Some(1210));
 }
 
-/// R-24.2-7: D.9, boundedness bypass in a module family.
+/// R-24.2-7, R-16.3-1: D.9, boundedness bypass in a module family.
 #[test]
 fn d_9_boundedness_bypass_is_frozen_late_with_ten_seconds_of_residual_harm() {
     let mut input = base(C::Bvm, S::Sev5Systemic, 3);
@@ -279,7 +279,7 @@ fn d_9_governance_is_challenged_in_time_and_restricted_when_live() {
     assert!(output.per_channel[0].late);
 }
 
-/// R-24.1-2: D.9, corrupt snapshot, bad binary, RPC overload.
+/// R-24.1-2, R-40.0-3: D.9, corrupt snapshot, bad binary, RPC overload.
 #[test]
 fn d_9_own_faults_are_answered_with_own_roles() {
     let signing = [Action::Verify, Action::Propose, Action::Notarize, Action::ServeRead];
@@ -442,7 +442,7 @@ fn a_protocol_restart_needs_grounds_and_pinned_evidence() {
     }
 }
 
-/// R-24.2-3 (13.4): ignoring valid objects by configuration is listed, and refused as ambiguous.
+/// R-24.2-3, R-13.4-1: ignoring valid objects by configuration is listed, and refused as ambiguous.
 #[test]
 fn quarantine_by_configuration_of_nodes_is_ambiguous() {
     let mut input = base(C::WitnessProof, S::Sev3High, 3);
@@ -734,6 +734,43 @@ fn set(input: &mut Input, name: &str, position: usize, value: u64) {
             input.tolerance.0.insert(input.incident.severity, value);
         }
         _ => input.channels[position].t_harm = value,
+    }
+}
+
+/// R-12.2-1, R-12.2-2, R-12.2-3, R-12.2-4, R-12.2-5, R-12.2-6, R-13.2-1, R-13.2-2, R-13.2-3,
+/// R-13.2-4, R-13.2-5, R-13.2-6, R-13.2-7: halt and quarantine reach the targets of 12.2 and 13.2 by
+/// a protocol path, a halt by nothing else, and each ends by expiry or lift.
+#[test]
+fn halts_and_quarantines_reach_the_targets_of_the_text() {
+    let halts = ["machine:x", "mandate:x", "issuer-class:x", "feature:x", "econ:x"];
+    let quarantines = [
+        "issuer:x",
+        "oracle-source:x",
+        "seat:1",
+        "machine-family:x",
+        "module-family:x",
+        "agent-operator:x",
+        "gov-actor:x",
+    ];
+    let halts = halts.map(|at| (at, Choice::ScopedProtocolHalt));
+    let quarantines = quarantines.map(|at| (at, Choice::Quarantine));
+    for (at, choice) in halts.into_iter().chain(quarantines) {
+        let mut input = base(C::Bvm, S::Sev4Critical, 3);
+        input.chain.subjects.insert(scope(at), BTreeSet::from(["x".to_owned()]));
+        input.channels = vec![network(at, &[Action::CallAny])];
+        let decided = &decide(&input).per_channel[0];
+        let is_it = |c: &&Candidate| {
+            c.measure.choice == choice
+                && c.measure.scope == scope(at)
+                && c.measure.authority != Authority::None
+        };
+        let found: Vec<_> = decided.candidates.iter().filter(is_it).collect();
+        assert!(!found.is_empty(), "{choice} of {at}");
+        assert!(found.iter().all(|c| c.measure.ends == Ends::ExpiryOrLift), "{choice} of {at}");
+        let mut of_halt = decided.candidates.iter().map(|c| &c.measure);
+        let halt_is_protocol = of_halt
+            .all(|m| m.choice != Choice::ScopedProtocolHalt || m.authority != Authority::None);
+        assert!(halt_is_protocol, "{at}");
     }
 }
 

@@ -215,7 +215,8 @@ impl Item {
     }
 }
 
-/// List for all relevant incidents (2.5).
+/// List for all relevant incidents (2.5). Implements R-2.5-1, R-2.5-2, R-2.5-3, R-2.5-4, R-2.5-5,
+/// R-2.5-6.
 pub(super) const GENERAL: [Item; 6] = [
     Item::Objects,
     Item::StateRoots,
@@ -225,7 +226,8 @@ pub(super) const GENERAL: [Item; 6] = [
     Item::Decisions,
 ];
 
-/// List for SEV_3 and above (10.1). Implements R-10.1-2.
+/// List for SEV_3 and above (10.1). Implements R-10.1-1, R-10.1-2, R-10.1-3, R-10.1-4, R-10.1-5,
+/// R-10.1-8.
 pub(super) const HIGH: [Item; 9] = [
     Item::ObjectRefs,
     Item::OwnRoots,
@@ -238,7 +240,8 @@ pub(super) const HIGH: [Item; 9] = [
     Item::Versions,
 ];
 
-/// List for consensus (10.2). Implements R-10.2-1, R-14.2-1.
+/// List for consensus (10.2). Implements R-10.2-1, R-10.2-2, R-10.2-3, R-10.2-4, R-10.2-5,
+/// R-14.2-1.
 const CONSENSUS: [Item; 5] = [
     Item::CandidateGraph,
     Item::CommitteeInputs,
@@ -251,7 +254,8 @@ const CONSENSUS: [Item; 5] = [
 const VALIDATION: [Item; 4] =
     [Item::ExactBytes, Item::StateFixture, Item::Verdicts, Item::ActiveFeatures];
 
-/// List for BVM (10.3). Implements R-10.3-5.
+/// List for BVM (10.3). Implements R-10.3-1, R-10.3-2, R-10.3-3, R-10.3-4, R-10.3-5, R-10.3-6,
+/// R-16.2-1.
 const BVM: [Item; 6] = [
     Item::Module,
     Item::CodeHash,

@@ -35,6 +35,30 @@ fn the_pin_and_qualifier_marks_are_those_of_annex_n() {
     assert_eq!(logged, [&Item::Decisions]);
 }
 
+/// R-2.5-1, R-2.5-2, R-2.5-3, R-2.5-4, R-2.5-5, R-2.5-6, R-10.1-1, R-10.1-2, R-10.1-3, R-10.1-4,
+/// R-10.1-5, R-10.1-8, R-10.2-1, R-10.2-2, R-10.2-3, R-10.2-4, R-10.2-5, R-10.3-1, R-10.3-2,
+/// R-10.3-3, R-10.3-4, R-10.3-5, R-10.3-6, R-16.2-1: the lists of annex N.3, written out again.
+#[test]
+fn an_incident_keeps_what_its_severity_and_class_ask_for() {
+    let names = |class, peak, confirmed| {
+        let list = checklist(class, peak, confirmed);
+        list.items().iter().map(|i| i.as_str()).collect::<BTreeSet<_>>()
+    };
+    let set =
+        |texts: &[&'static str]| texts.iter().flat_map(|t| t.split(' ')).collect::<BTreeSet<_>>();
+    let general = "objects state_roots logs parameters evidence_objects decisions";
+    let high = "object_refs own_roots finalized_roots parameters governance_state logs \
+                peer_messages slash_evidence versions";
+    let consensus =
+        "candidate_graph committee_inputs vote_messages notarization_candidates replay_traces";
+    let bvm = "module code_hash arguments prior_state execution_trace effect_accumulator";
+    let (low, top) = (Severity::Sev2Medium, Severity::Sev3High);
+    assert_eq!(names(IncidentClass::Consensus, low, false), set(&[general]));
+    assert_eq!(names(IncidentClass::Consensus, low, true), set(&[general, consensus]));
+    assert_eq!(names(IncidentClass::Consensus, top, true), set(&[general, high, consensus]));
+    assert_eq!(names(IncidentClass::Bvm, top, true), set(&[general, high, bvm]));
+}
+
 /// D-053, D-055: lists by severity and state; every item belongs to a list.
 #[test]
 fn lists_follow_severity_and_confirmation() {

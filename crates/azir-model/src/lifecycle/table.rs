@@ -147,7 +147,8 @@ pub fn allowed_for(id: TransitionId, peak: Severity, resolution: Resolution) -> 
 }
 
 /// The column "guards", for a resolution. An alternative of the table ("refute or twin") is the one
-/// that belongs to the resolution.
+/// that belongs to the resolution. Containment asks for pins, one verified item and a decision,
+/// never for the cause or complete evidence. Implements R-2.2-2, R-2.2-3, R-2.2-4, R-40.0-4.
 #[must_use]
 pub fn guards(id: TransitionId, resolution: Resolution) -> Vec<Guard> {
     use Guard as G;

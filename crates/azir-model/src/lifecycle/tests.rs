@@ -231,7 +231,7 @@ fn kind_of(guard: Guard) -> K {
 }
 
 /// R-5.1-2, R-5.1-3, R-5.1-4, R-5.1-5, R-5.1-6, R-5.1-7, R-5.1-8, R-5.1-13, R-5.2-2, R-5.2-3,
-/// R-9.1-8, R-9.1-11, R-26.2-2: every guard of every transition fails alone, by its own name.
+/// R-9.1-8, R-9.1-10, R-9.1-11, R-26.2-2: every guard of every transition fails alone, by its own name.
 #[test]
 fn each_guard_of_each_transition_fails_alone_and_names_itself() {
     let mut failed = BTreeSet::new();
@@ -272,6 +272,25 @@ fn may_be_vacuous(guard: Guard, peak: Severity, resolution: Resolution) -> bool 
         Guard::Watch => rank < 2 || (resolution.is_refuted() && rank < 4),
         Guard::Cause => rank < 4 || resolution.is_refuted(),
         _ => false,
+    }
+}
+
+/// R-2.2-2, R-2.2-3, R-2.2-4, R-40.0-4: on the way to CONTAINING one verified item and the pins are
+/// asked for, and neither the cause nor complete evidence.
+#[test]
+fn containment_waits_for_pins_and_one_confirmation_and_for_no_explanation() {
+    let way = [TransitionId::T01, TransitionId::T03, TransitionId::T06];
+    let asked: BTreeSet<_> = way.iter().flat_map(|id| guards(*id, Resolution::Real)).collect();
+    assert!(asked.contains(&Guard::Pin) && asked.contains(&Guard::Confirm));
+    for guard in [Guard::Cause, Guard::Evidence, Guard::StoreEvidence, Guard::Audit] {
+        assert!(!asked.contains(&guard), "{guard}");
+    }
+    for id in way {
+        let (mut facts, request) = for_transition(id, Severity::Sev5Systemic, Resolution::Real);
+        let mut ignored = request.clone();
+        spoil(Guard::Cause, &mut facts, &mut ignored);
+        spoil(Guard::Evidence, &mut facts, &mut ignored);
+        admit(&facts, &request).unwrap();
     }
 }
 
@@ -549,8 +568,8 @@ fn next_allowed_lists_every_edge_with_its_reasons() {
     assert!(next_allowed(&last).is_empty());
 }
 
-/// R-5.2-3, R-5.1-2, R-5.1-3, R-5.1-8, R-9.1-11: each condition inside an atom counts by
-/// itself, and only from the peak that annex B names.
+/// R-5.2-3, R-5.1-2, R-5.1-3, R-5.1-8, R-9.1-11, R-26.2-1, R-26.2-3, R-26.2-4: each condition
+/// inside an atom counts by itself, and only from the peak that annex B names.
 #[test]
 fn each_condition_inside_an_atom_counts() {
     type Spoil = fn(&mut Facts);
@@ -568,6 +587,9 @@ fn each_condition_inside_an_atom_counts() {
         (Guard::Refute, 0, |f| f.measures = vec![measure(false, MeasureState::InForce)]),
         (Guard::Plan, 0, |f| f.plan.as_mut().unwrap().approved_by = None),
         (Guard::Plan, 0, |f| f.plan = None),
+        (Guard::Plan, 0, |f| f.plan.as_mut().unwrap().missing_parts = vec!["target".into()]),
+        (Guard::Plan, 0, |f| f.plan.as_mut().unwrap().missing_parts = vec!["outputs".into()]),
+        (Guard::Plan, 0, |f| f.plan.as_mut().unwrap().missing_parts = vec!["exit".into()]),
         (Guard::Scope, 0, |f| f.scopes = None),
         (Guard::Scope, 1, |f| f.scopes = Some(0)),
         (Guard::Cause, 0, |f| f.cause = Cause::Unknown),

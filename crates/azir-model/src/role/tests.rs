@@ -90,7 +90,7 @@ fn a_machine_never_declares_decides_approves_lifts_restarts_closes_or_drafts() {
     );
 }
 
-/// R-6.1-7: nobody submits, and nobody states protocol effect.
+/// R-6.1-7, R-2.1-3, R-11.3-2: nobody submits, and nobody states protocol effect.
 #[test]
 fn nobody_submits_a_protocol_object_or_states_that_one_is_active() {
     for role in Role::ALL {

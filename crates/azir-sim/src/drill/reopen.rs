@@ -5,7 +5,7 @@ use azir_atlas::{EPOCH_SLOTS, SLOT_MS};
 use azir_engine::Body;
 use azir_engine::body::PhaseCarried;
 use azir_ledger::Digest;
-use azir_model::directive::LeaseKind;
+use azir_model::directive::{INCIDENT_LEASE_MS_MAX, LeaseKind};
 use azir_model::restart::{
     Criterion, CriterionBody, CriterionState, RestartDecisionBody, Subsystem, criteria_digest,
 };
@@ -14,6 +14,7 @@ use azir_model::{RefusalKind, Role};
 use serde_json::json;
 
 use super::stage::Stage;
+use crate::gates::GateName;
 use super::{DrillError, RunPlan, Way, collect, restore, runbook};
 
 /// Signing roles in the order of their authority.
@@ -70,6 +71,7 @@ fn in_order(stage: &Stage<'_>) -> bool {
 
 /// Signs rc1 to rc7, decides; gives the hash of the decision.
 fn decide(stage: &mut Stage<'_>, target: &Subsystem) -> Result<Digest, DrillError> {
+    restate(stage)?;
     let mut signed = Vec::new();
     for criterion in Criterion::ALL {
         let body = criterion_body(stage, target, *criterion)?;
@@ -85,6 +87,20 @@ fn decide(stage: &mut Stage<'_>, target: &Subsystem) -> Result<Digest, DrillErro
         stage.approve(Role::ConsensusLead, &body)?;
     }
     stage.act(Role::IncidentCommander, &body)
+}
+
+/// Gates whose newest statement is too old for rc2 state anew what they are (annex G).
+fn restate(stage: &mut Stage<'_>) -> Result<(), DrillError> {
+    let now = stage.now();
+    let fresh = i64::try_from(INCIDENT_LEASE_MS_MAX).unwrap_or(i64::MAX);
+    let stated = |gate: &GateName| {
+        let name = format!("{}/{}", gate.0, gate.1);
+        let known = stage.view().ok().and_then(|v| v.gates.get(&name));
+        known.is_some_and(|g| now.ms_since(g.stated) <= fresh)
+    };
+    let names: Vec<_> = stage.gates.borrow().names().cloned().collect();
+    let old: Vec<_> = names.into_iter().filter(|n| n.1.signs() && !stated(n)).collect();
+    stage.state_gates(&old)
 }
 
 const fn signer(criterion: Criterion) -> Role {

@@ -107,7 +107,10 @@ fn told(talk: Talk, host: &mut Host, signed: SignedEvent) -> Result<(), CliError
 
 fn words(order: &Order) -> String {
     match order {
-        Order::Close(c) => format!("close {} {:?} for measure {}", c.node, c.roles, c.measure),
+        Order::Close(c) => {
+            let roles: Vec<_> = c.roles.iter().map(ToString::to_string).collect();
+            format!("close {} {} for measure {}", c.node, roles.join(","), c.measure)
+        }
         Order::Reopen(r) => format!("reopen {}/{} by decision {}", r.node, r.role, r.decision),
     }
 }

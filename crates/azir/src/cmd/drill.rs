@@ -141,7 +141,22 @@ fn play(
         std::fs::remove_dir_all(&work).map_err(|e| CliError::write(&work, e))?;
     }
     std::fs::create_dir_all(&work).map_err(|e| CliError::write(&work, e))?;
-    let backing = Backing::create(&work)?;
+    let outcome = perform(talk, plan, run, seed, out, &work);
+    // Also the log of a drill that stopped goes: it has no report, and the seed gives it again.
+    let removed = std::fs::remove_dir_all(&work).map_err(|e| CliError::write(&work, e));
+    let outcome = outcome?;
+    removed.map(|()| outcome)
+}
+
+fn perform(
+    talk: Talk,
+    plan: &DrillPlan,
+    run: &RunPlan,
+    seed: u64,
+    out: &Path,
+    work: &Path,
+) -> Result<DrillOutcome, CliError> {
+    let backing = Backing::create(work)?;
     let bar = talk.progress(1);
     let mut progress = |what: &str, done: u64, planned: u64| {
         bar.set_length(planned.max(done));
@@ -153,9 +168,8 @@ fn play(
     let mut outcome = outcome.map_err(failure)?;
     // The store is closed here and opened again as at a start.
     drop(outcome.plane.release_journal());
-    let vault = read_back(&work, &outcome.plane)?;
+    let vault = read_back(work, &outcome.plane)?;
     write_run(&out.join(&run.name), &outcome, &vault)?;
-    std::fs::remove_dir_all(&work).map_err(|e| CliError::write(&work, e))?;
     Ok(outcome)
 }
 

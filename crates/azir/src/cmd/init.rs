@@ -11,7 +11,7 @@ use super::{Talk, say};
 use crate::error::CliError;
 use crate::host::Host;
 
-/// The file that `azir init` reads. Every number of the policy that it does not name has its default.
+/// The file that `azir init` reads. Numbers of the policy that it does not name have defaults.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Roster {

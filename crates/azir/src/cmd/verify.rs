@@ -143,7 +143,10 @@ fn told(index: u64, fault: &Fault) -> Told {
         Fault::Fold(FoldError::UnknownIncident { .. }) => "incident_unknown",
         Fault::Fold(FoldError::Body(_) | FoldError::Canon(_)) => "body_invalid",
     };
-    let meta = matches!(fault, Fault::Fold(FoldError::View { .. } | FoldError::Index { .. }));
+    let meta = matches!(
+        fault,
+        Fault::Fold(FoldError::View { .. } | FoldError::Index { .. } | FoldError::Clock { .. })
+    );
     let place = if meta { bundle::meta_path(index) } else { bundle::event_path(index) };
     let text = fault.to_string();
     let lines: Vec<_> = text.lines().collect();

@@ -162,7 +162,8 @@ fn in_flight(dir: &Path, entries: &[Entry], key: &PublicKey) -> Result<f64, CliE
                     let (send, queue) = mpsc::sync_channel(2 * BATCH);
                     let own = entries.iter().skip(worker).step_by(workers);
                     // A receiver that went away has its own error to tell.
-                    scope.spawn(move || own.map(|e| received(e, key)).all(|e| send.send(e).is_ok()));
+                    scope
+                        .spawn(move || own.map(|e| received(e, key)).all(|e| send.send(e).is_ok()));
                     queue
                 })
                 .collect();
@@ -215,7 +216,8 @@ fn bare_appends(path: &Path, latency: &mut Vec<f64>) -> Result<(), CliError> {
     let fail = |e| CliError::write(path, e);
     let mut file = File::create(path).map_err(fail)?;
     for _ in 0..SINGLES {
-        let append = || file.write_all(&[7; BARE_BYTES]).and_then(|()| file.sync_data()).map_err(fail);
+        let append =
+            || file.write_all(&[7; BARE_BYTES]).and_then(|()| file.sync_data()).map_err(fail);
         latency.push(millis(timed(append)?.1));
     }
     std::fs::remove_file(path).map_err(fail)

@@ -69,12 +69,7 @@ fn scope(text: &str) -> Result<Scope, CliError> {
     text.parse().map_err(|e| broken(format!("{text}: {e:?}")))
 }
 
-fn channel(
-    at: &str,
-    origin: Origin,
-    actions: &[Action],
-    t_harm: u64,
-) -> Result<Channel, CliError> {
+fn channel(at: &str, origin: Origin, actions: &[Action], t_harm: u64) -> Result<Channel, CliError> {
     Ok(Channel {
         scope: scope(at)?,
         origin,

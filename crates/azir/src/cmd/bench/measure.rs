@@ -164,7 +164,9 @@ pub(super) fn millis(took: Duration) -> f64 {
 }
 
 /// How long something takes.
-pub(super) fn timed<T>(act: impl FnOnce() -> Result<T, CliError>) -> Result<(T, Duration), CliError> {
+pub(super) fn timed<T>(
+    act: impl FnOnce() -> Result<T, CliError>,
+) -> Result<(T, Duration), CliError> {
     let start = Instant::now();
     let value = act()?;
     Ok((value, start.elapsed()))

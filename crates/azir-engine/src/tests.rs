@@ -1,0 +1,9 @@
+//! Tests of admission, fold and effects on whole logs. Each module is about one part of the rules.
+
+mod containing;
+mod envelope;
+mod evidence;
+mod ledger;
+mod opening;
+mod people;
+mod walk;

@@ -1,0 +1,25 @@
+//! Tests of the `azir` binary from outside, in one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod advise;
+mod attacks;
+mod bundle;
+mod drill;
+mod forged;
+mod live;
+mod run;
+mod tools;
+mod usage;
+mod verify;
+
+#[test]
+fn no_file_of_this_directory_is_forgotten() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let stem = name.strip_suffix(".rs").unwrap_or(&name);
+        assert!(stem == "main" || main.contains(&format!("mod {stem};\n")), "{name}");
+    }
+}
