@@ -540,10 +540,11 @@ impl ChainView {
         Ok(true)
     }
 
-    /// Branch reset (annex J.1, M.2): drops the blocks above a height that are not hard-final and
-    /// do not build on the own hard-final block, and isolates their branches from then on (14.3):
-    /// the front and votes keep to the own hard-final block. Certificates stay: they are evidence
-    /// (D-094). Returns how many blocks were dropped. Implements R-14.3-2, R-2.1-1.
+    /// Branch reset (annex J.1, M.2): drops the blocks above a height that are not hard-final. If
+    /// the own hard-final block lies above that height, what builds on it stays. Branches that
+    /// exclude it are isolated from then on (14.3): the front and votes keep to the own hard-final
+    /// block. Certificates stay: they are evidence (D-094). Returns how many blocks were dropped.
+    /// Implements R-14.3-2, R-2.1-1.
     pub fn drop_candidates_above(&mut self, height: u64) -> usize {
         self.isolating = true;
         let settled = self.own_final.height > height;

@@ -8,6 +8,7 @@ mod envelope;
 mod evidence;
 mod opening;
 mod recovering;
+mod restarting;
 mod roles;
 
 use azir_ledger::{Digest, SignedEvent, Timestamp};
@@ -101,12 +102,7 @@ pub fn admit(
 /// Position of the opening that this event repeats: same record, so same incident (7.2, D-021),
 /// whoever sends it, if the author is known here. Implements R-7.2-4.
 #[must_use]
-pub fn repeated_opening(
-    state: &State,
-    log: &str,
-    mode: &str,
-    signed: &SignedEvent,
-) -> Option<u64> {
+pub fn repeated_opening(state: &State, log: &str, mode: &str, signed: &SignedEvent) -> Option<u64> {
     let event = signed.event();
     let view = state.incidents.get(&IncidentId(event.subject?))?;
     let Ok(Body::IncidentOpened(opened)) = Body::parse(&event.kind, &event.body) else {
@@ -195,9 +191,9 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::RecoveryApproved(b) => recovering::approve(cx, view, b, unmet),
         Body::RecoveryProduced(b) => recovering::produce(cx, view, b, unmet),
         Body::RecoveryRecorded(b) => recovering::record(cx, view, b, unmet),
-        Body::CriterionSigned(b) => recovering::criterion(cx, view, b, unmet),
-        Body::RestartDecided(b) => recovering::decide(cx, view, b, unmet),
-        Body::PhaseCarried(b) => recovering::carry(cx, view, b, unmet),
+        Body::CriterionSigned(b) => restarting::criterion(cx, view, b, unmet),
+        Body::RestartDecided(b) => restarting::decide(cx, view, b, unmet),
+        Body::PhaseCarried(b) => restarting::carry(cx, view, b, unmet),
         Body::ManifestAccepted(b) => {
             cx.held(&b.manifest, "manifest", unmet);
         }

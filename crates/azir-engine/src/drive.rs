@@ -50,15 +50,44 @@ pub fn submit(
     objects: &dyn Objects,
     keeper: &mut dyn Keeper,
 ) -> Driven {
-    let mut drive = Drive { asked: signed.hash(), answer: None, orders: Vec::new() };
-    let mut inputs = VecDeque::from([Input::Submit(Box::new(signed))]);
+    let drive = Drive { asked: Some(signed.hash()), answer: None, orders: Vec::new() };
+    let (drive, failed) = run(engine, now, Input::Submit(Box::new(signed)), objects, keeper, drive);
+    let answer = match (&failed, drive.answer) {
+        (Some(why), _) => Err(stopped(why)),
+        (None, answer) => answer.unwrap_or_else(|| Err(stopped("the engine gave no answer"))),
+    };
+    Driven { answer, orders: drive.orders, failed }
+}
+
+/// Lets the rules look at the time. A host does so when it has opened a log, and now and then:
+/// consequences that a stop cut off are appended, and orders without acknowledgement are given
+/// again. Gives the orders, and why a write failed.
+pub fn tick(
+    engine: &mut Engine,
+    now: Timestamp,
+    objects: &dyn Objects,
+    keeper: &mut dyn Keeper,
+) -> (Vec<Order>, Option<String>) {
+    let drive = Drive { asked: None, answer: None, orders: Vec::new() };
+    let (drive, failed) = run(engine, now, Input::Tick, objects, keeper, drive);
+    (drive.orders, failed)
+}
+
+fn run(
+    engine: &mut Engine,
+    now: Timestamp,
+    first: Input,
+    objects: &dyn Objects,
+    keeper: &mut dyn Keeper,
+    mut drive: Drive,
+) -> (Drive, Option<String>) {
+    let mut inputs = VecDeque::from([first]);
     while let Some(input) = inputs.pop_front() {
         for effect in engine.step(now, input, objects) {
             match effect {
                 Effect::Append(entry) => {
                     if let Err(why) = keeper.append(&entry) {
-                        let answer = Err(stopped(&why));
-                        return Driven { answer, orders: drive.orders, failed: Some(why) };
+                        return (drive, Some(why));
                     }
                     inputs.push_front(Input::Durable(entry.meta.index + 1));
                 }
@@ -70,12 +99,11 @@ pub fn submit(
             }
         }
     }
-    let answer = drive.answer.unwrap_or_else(|| Err(stopped("the engine gave no answer")));
-    Driven { answer, orders: drive.orders, failed: None }
+    (drive, None)
 }
 
 struct Drive {
-    asked: Digest,
+    asked: Option<Digest>,
     answer: Option<Result<u64, Refusal>>,
     orders: Vec<Order>,
 }
@@ -83,7 +111,9 @@ struct Drive {
 impl Drive {
     fn take(&mut self, effect: Effect) {
         match effect {
-            Effect::Reply { event, outcome } if event == self.asked => self.answer = Some(outcome),
+            Effect::Reply { event, outcome } if Some(event) == self.asked => {
+                self.answer = Some(outcome)
+            }
             // Replies to the server's own events: nobody waits for them.
             Effect::Reply { .. } => {}
             Effect::Close(close) => self.orders.push(Order::Close(close)),

@@ -169,9 +169,12 @@ impl Engine {
         objects: &dyn Objects,
     ) -> Vec<Effect> {
         let event = signed.hash();
-        let first = self.state.accepted.get(&event).copied().or_else(|| {
-            admit::repeated_opening(&self.state, &self.log, &self.mode, &signed)
-        });
+        let first = self
+            .state
+            .accepted
+            .get(&event)
+            .copied()
+            .or_else(|| admit::repeated_opening(&self.state, &self.log, &self.mode, &signed));
         if let Some(index) = first {
             return self.answer_again(event, index);
         }
@@ -223,6 +226,7 @@ impl Engine {
         vec![Effect::Append(Box::new(Entry { meta, signed }))]
     }
 
+    /// A refusal, and the attempt of an authenticated actor on record. Implements R-32.1-11.
     fn refuse(&self, now: Timestamp, signed: &SignedEvent, refused: admit::Refused) -> Vec<Effect> {
         let event = signed.hash();
         let mut effects = Vec::new();
@@ -274,9 +278,7 @@ impl Engine {
                 };
                 file.map(reopen).map(Effect::Reopen).into_iter().collect()
             }
-            Body::StateMoved(b) if b.to == IncidentState::Closed => {
-                self.postmortem_owed(now, view)
-            }
+            Body::StateMoved(b) if b.to == IncidentState::Closed => self.postmortem_owed(now, view),
             Body::NetworkObserved(b) if b.damage > 0 => {
                 self.relapse(now, view, ContainingCause::Relapse, signed.hash())
             }

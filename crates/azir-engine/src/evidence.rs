@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 
 use azir_model::evidence::{Checklist, Item, ItemState, Waiver, completeness};
-use azir_model::{IncidentState, Role};
+use azir_model::{IncidentState, Profile, Role, Severity};
 
 use crate::body::SettledState;
 use crate::view::{IncidentView, ItemRecord, Settled};
 
-/// Checklist of an incident: of every class it ever had, at its peak severity.
+/// Checklist of an incident: of every class it ever had, at its peak severity, and at least that of
+/// SEV_3 under the forensic profile. Implements R-8.2-7.
 #[must_use]
 pub fn checklist(view: &IncidentView) -> Checklist {
     let confirmed = view.moves.iter().any(|m| m.to == IncidentState::Confirmed);
     let mut list = Checklist::default();
-    list.grow(view.duties.iter().copied(), view.peak(), confirmed);
+    let level = match view.profile {
+        Profile::ForensicOnly => view.peak().max(Severity::Sev3High),
+        _ => view.peak(),
+    };
+    list.grow(view.duties.iter().copied(), level, confirmed);
     list
 }
 
@@ -53,7 +58,7 @@ fn waiver(settled: &Settled) -> Option<Waiver> {
     Some(Waiver { commander, scribe, self_reviewed })
 }
 
-/// Items marked `p` that are neither pinned nor settled.
+/// Items marked `p` that are neither pinned nor settled. Implements R-9.1-4.
 #[must_use]
 pub fn pins_missing(view: &IncidentView) -> Vec<String> {
     let done =

@@ -249,7 +249,8 @@ fn cause(view: &IncidentView) -> Cause {
 }
 
 /// The ten contents of 32.1 that are still missing; id and timeline are there by construction, the
-/// postmortem may be due (D-114).
+/// postmortem may be due (D-114). Implements R-32.1-1, R-32.1-3, R-32.1-4, R-32.1-6, R-32.1-8,
+/// R-32.1-9 and R-32.1-10.
 fn audit_missing(view: &IncidentView) -> Vec<String> {
     let restarted = view.plan.iter().flat_map(|p| &p.subsystems);
     let unsigned =
@@ -265,6 +266,7 @@ fn audit_missing(view: &IncidentView) -> Vec<String> {
     items.iter().filter(|(_, there)| !there).map(|(name, _)| (*name).to_owned()).collect()
 }
 
+/// Contents, kinds and answers that the postmortem lacks. Implements R-33.2-6 and R-39.1-1.
 fn postmortem_missing(view: &IncidentView) -> Vec<String> {
     let Some(postmortem) = &view.postmortem else {
         return vec!["the postmortem".to_owned()];

@@ -49,7 +49,8 @@ pub fn subsystem(node: &str, role: NodeRole) -> String {
     format!("{node}/{role}")
 }
 
-/// The view of an incident at its opening.
+/// The view of an incident at its opening; the record never changes again. Implements R-7.1-3 and
+/// R-9.1-2.
 #[must_use]
 pub fn open(id: IncidentId, opened: &IncidentOpened, event: &Event, at: Position) -> IncidentView {
     let record = &opened.record;
@@ -314,10 +315,13 @@ fn go_back(view: &mut IncidentView) {
         *restart = RestartRecord { carried, ..RestartRecord::default() };
     }
     if contained {
+        // New damage: what an earlier replay matched says nothing about it.
+        view.replay = None;
         // What came back is no longer contained: its measure holds again once the gate says so.
         for measure in view.measures.values_mut().filter(|m| m.released.is_none()) {
             let gates = &view.gates;
-            let open = |r: &NodeRole| gates.get(&subsystem(&measure.node, *r)).is_some_and(|g| g.open);
+            let open =
+                |r: &NodeRole| gates.get(&subsystem(&measure.node, *r)).is_some_and(|g| g.open);
             let (out, held) = measure.acknowledged.iter().copied().partition(open);
             measure.acknowledged = held;
             measure.lost.extend::<BTreeSet<_>>(out);
@@ -427,9 +431,8 @@ fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at
     let (name, record) = gate_record(statement, at, &view.gates);
     let (node, role) = (&statement.node, statement.role);
     let carried = view.restarts.get(&name).is_some_and(|r| r.carried.is_some());
-    let covers = |m: &MeasureRecord| {
-        m.released.is_none() && m.node == *node && m.roles.contains(&role)
-    };
+    let covers =
+        |m: &MeasureRecord| m.released.is_none() && m.node == *node && m.roles.contains(&role);
     if record.open && !carried {
         for measure in view.measures.values_mut().filter(|m| covers(m)) {
             if measure.acknowledged.remove(&role) {

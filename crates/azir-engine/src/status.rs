@@ -124,7 +124,12 @@ pub fn overdue(state: &State, now: Timestamp) -> Vec<Overdue> {
             | IncidentState::PostmortemPublished => None,
         };
         let passed = owed.filter(|(_, due, _)| now > *due);
-        late.extend(passed.map(|(what, due, alert)| Overdue { incident: view.id, what, due, alert }));
+        late.extend(passed.map(|(what, due, alert)| Overdue {
+            incident: view.id,
+            what,
+            due,
+            alert,
+        }));
     }
     late
 }

@@ -18,7 +18,7 @@ use crate::body::{BoundRunbook, GateStated, LogCreated, NetworkObserved, StateMo
 use crate::engine::{Close, Effect, Engine, Input, Reopen};
 use crate::{Body, IncidentView, State};
 
-mod walk;
+pub(crate) mod walk;
 
 pub(crate) use walk::{at, decision, opening};
 
@@ -161,9 +161,14 @@ impl Stage {
 
     /// The same log, loaded from its entries: what a restart sees.
     pub(crate) fn fork(&self) -> Self {
+        self.prefix(self.entries.len())
+    }
+
+    /// As [`Stage::fork`], of the first `n` entries.
+    pub(crate) fn prefix(&self, n: usize) -> Self {
         let mut stage = Self {
             engine: Engine::new(self.engine.log(), self.engine.mode()),
-            entries: self.entries.clone(),
+            entries: self.entries[..n].to_vec(),
             vault: self.vault.clone(),
             closes: self.closes.clone(),
             reopens: Vec::new(),
@@ -171,7 +176,7 @@ impl Stage {
         };
         (stage.now, stage.incident, stage.obey) = (self.now, self.incident, self.obey);
         (stage.height, stage.sequence) = (self.height, self.sequence);
-        for entry in &self.entries {
+        for entry in &self.entries[..n] {
             stage.engine.load(entry).unwrap();
         }
         stage

@@ -1,9 +1,14 @@
 //! Tests of admission, fold and effects on whole logs. Each module is about one part of the rules.
 
+mod closing;
 mod containing;
 mod envelope;
 mod evidence;
 mod ledger;
 mod opening;
 mod people;
+mod recheck;
+mod recovering;
+mod reenable;
+mod status;
 mod walk;

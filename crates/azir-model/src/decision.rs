@@ -39,8 +39,8 @@ pub const VERSION: u64 = 1;
 ///
 /// Implements R-24.1-1, R-24.1-2, R-24.1-3, R-24.1-4, R-24.1-5, R-24.1-6, R-24.1-7, R-24.1-8,
 /// R-24.2-1, R-24.2-2, R-24.2-3, R-24.2-4, R-24.2-5, R-24.2-6, R-24.2-7, R-24.2-8, R-24.2-9,
-/// R-12.4-1, R-13.1-2, R-13.4-1, R-16.3-1, R-40.0-3 and R-41.1-1. No input tells of a slash, so no measure waits for one:
-/// R-37.3-1.
+/// R-12.4-1, R-13.1-2, R-13.4-1, R-16.3-1, R-40.0-3 and R-41.1-1. No input tells of a slash, so no
+/// measure waits for one: R-37.3-1.
 #[must_use]
 pub fn decide(input: &Input) -> Output {
     let mut output = evaluate(input);

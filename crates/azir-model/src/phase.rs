@@ -114,7 +114,8 @@ pub const fn dwell_epochs(dwell: &Dwell, role: NodeRole) -> u64 {
 
 /// Whether this role of this node may open now.
 ///
-/// Implements R-30.1-1, R-30.1-2, R-30.1-3, R-30.1-4, R-30.1-5, R-30.1-6, R-30.1-7, R-30.2-1, R-30.2-3.
+/// Implements R-30.1-1, R-30.1-2, R-30.1-3, R-30.1-4, R-30.1-5, R-30.1-6, R-30.1-7, R-30.2-1,
+/// R-30.2-3.
 ///
 /// # Errors
 /// `phase_order` with every lower role that is closed, failing or has not dwelt, every open point
@@ -282,8 +283,8 @@ mod tests {
         (0..1 << NodeRole::ALL.len()).map(member).collect()
     }
 
-    /// R-30.2-1, R-30.1-1, R-30.1-2, R-30.1-3: of all orders of all sets of held roles (5040 of the full set), only the
-    /// rising one passes.
+    /// R-30.2-1, R-30.1-1, R-30.1-2, R-30.1-3: of all orders of all sets of held roles (5040 of the
+    /// full set), only the rising one passes.
     #[test]
     fn only_the_rising_order_of_held_roles_passes() {
         let mut tried = 0;

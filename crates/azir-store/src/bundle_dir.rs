@@ -183,7 +183,11 @@ fn sync_all(paths: &[PathBuf]) -> io::Result<()> {
             |paths: &[PathBuf]| paths.iter().try_for_each(|path| File::open(path)?.sync_all());
         let threads: Vec<_> = paths.chunks(part).map(|p| scope.spawn(move || sync(p))).collect();
         let died = || Err(io::Error::other("a thread that flushes files died"));
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| died())).collect()
+        // Every thread is joined, also after an error: the scope would panic for one that died.
+        let join = |all: io::Result<()>, one: std::thread::ScopedJoinHandle<'_, io::Result<()>>| {
+            all.and(one.join().unwrap_or_else(|_| died()))
+        };
+        threads.into_iter().fold(Ok(()), join)
     })
 }
 

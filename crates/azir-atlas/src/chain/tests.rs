@@ -231,15 +231,43 @@ fn conflicting_hard_final_blocks_are_reported_once_and_move_nothing() {
     assert_eq!(*last_common, view.last_common_final());
 }
 
-/// R-2.1-1: what is hard-final cannot be dropped.
+/// R-2.1-1, R-14.3-2: from the own hard-final block upwards all candidates are doubtful; what is
+/// hard-final cannot be dropped, and certificates stay.
 #[test]
 fn a_branch_reset_drops_candidates_and_keeps_final_blocks_and_certificates() {
     let net = Net::new(7);
     let mut view = net.grow(&[0, 1, 2, 3, 5, 7]);
     let (final_block, certificates) = (view.hard_final(), view.certificates().count());
     assert_eq!((final_block.height, view.front().height), (3, 6));
-    assert_eq!(view.drop_candidates_above(1), 3);
+    assert_eq!(view.drop_candidates_above(3), 3);
     assert_eq!(view.front(), final_block);
     assert_eq!(view.hard_final(), final_block);
     assert_eq!(view.certificates().count(), certificates);
+}
+
+/// R-14.3-2: from a lower checkpoint only what excludes the own hard-final block goes, and no vote
+/// builds on it when it comes back; what builds on the own hard-final block stays.
+#[test]
+fn a_branch_reset_isolates_what_excludes_the_own_final_block() {
+    let net = Net::new(7);
+    let mut view = net.grow(&[0, 1, 2, 3, 5, 7]);
+    let front = view.front();
+    let mut other = net.grow(&[0, 1]);
+    for slot in 8..10 {
+        net.notarize(&mut other, slot, "right");
+    }
+    let rivals = other.path(&other.front().block);
+    for block in &rivals {
+        let _known_or_new = view.insert(block.clone(), &mut Plain).unwrap();
+    }
+    let rival = other.front().block;
+    assert!(view.may_build_on(&rival));
+    assert_eq!(view.drop_candidates_above(1), 2);
+    assert!(view.block(&rival).is_none());
+    assert_eq!(view.front(), front);
+    for block in rivals {
+        let _known_or_new = view.insert(block, &mut Plain).unwrap();
+    }
+    assert!(view.may_build_on(&front.block) && !view.may_build_on(&rival));
+    assert_eq!(view.front(), front);
 }

@@ -5,8 +5,8 @@ use azir_model::decision::{self, Input, Output, Verdict};
 use azir_model::directive::SealError;
 use azir_model::emergency;
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::role::{Act, Ctx, permit};
-use azir_model::{Choice, Profile, RecoveryMode};
+use azir_model::role::{Act, Ctx, Permission, permit};
+use azir_model::{Choice, Profile, RecoveryMode, Role};
 
 use super::{Context, authority};
 use crate::body::{
@@ -118,7 +118,8 @@ fn about_this_incident(view: &IncidentView, input: &Input, unmet: &mut Vec<Unmet
     }
 }
 
-/// `measure.commanded`: own gates only, and never beyond the declared profile.
+/// `measure.commanded`: own gates only, and never beyond the declared profile. Implements R-8.2-1,
+/// R-9.1-7 and R-24.3-1.
 pub(super) fn command(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -173,7 +174,8 @@ pub(super) fn command(
     }
 }
 
-/// `measure.released`: the gates came back by restart decisions, or were never the measure's.
+/// `measure.released`: by a person, when the gates came back by restart decisions. Implements
+/// R-24.3-3.
 pub(super) fn release(view: &IncidentView, b: &MeasureReleased, unmet: &mut Vec<Unmet>) {
     let Some(measure) = view.measures.get(&b.measure).filter(|m| m.released.is_none()) else {
         unmet.push(Unmet::new(
@@ -264,7 +266,8 @@ pub(super) fn observed(cx: &Context<'_>, b: &NetworkObserved, unmet: &mut Vec<Un
     }
 }
 
-/// `draft.made`: never more than the decision allows, never submitted (R-38.1, D-088).
+/// `draft.made`: never more than the decision allows, never submitted (38.1, D-088). Implements
+/// R-5.1-1, R-8.2-5 and R-14.2-7.
 pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
     cx.held(&b.object, "draft", unmet);
     if view.confirmations.is_empty() {
@@ -289,7 +292,11 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
                 ));
             }
         }
-        DraftKind::ProtocolMeasure | DraftKind::EmergencyRestriction => {
+        DraftKind::ProtocolMeasure => protocol_measure(cx, view, b, unmet),
+        DraftKind::EmergencyRestriction => {
+            // Annex C row 16: the liaison prepares it with the commander's signature.
+            let second = Permission::WithSecond(vec![vec![Role::IncidentCommander]]);
+            authority::seconded(cx, &second, &view.approvals, unmet);
             protocol_measure(cx, view, b, unmet);
         }
     }

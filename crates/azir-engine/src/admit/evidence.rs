@@ -50,11 +50,7 @@ pub(super) fn no_private_key(name: &str, bytes: &[u8], unmet: &mut Vec<Unmet>) {
 }
 
 /// `evidence.settled`: not applicable only with a qualifier; unavailable with what was tried.
-pub(super) fn settle(
-    view: &IncidentView,
-    b: &EvidenceSettled,
-    unmet: &mut Vec<Unmet>,
-) {
+pub(super) fn settle(view: &IncidentView, b: &EvidenceSettled, unmet: &mut Vec<Unmet>) {
     let mut refuse = |kind, what: String, remedy: &str| {
         unmet.push(Unmet::new(kind, what, "10, D-054", remedy));
     };

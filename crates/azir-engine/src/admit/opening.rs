@@ -11,7 +11,8 @@ use crate::body::{BoundRunbook, IncidentDeclared, IncidentOpened, SeverityChange
 use crate::facts;
 use crate::view::IncidentView;
 
-/// `incident.opened`: id, members, preimages and runbook fit (R-7.1-1 to R-7.1-12).
+/// `incident.opened`: id, members, preimages and runbook fit. Implements R-7.1-1, R-7.1-2, R-7.1-5,
+/// R-7.1-7, R-7.1-8 and R-7.1-11.
 pub(super) fn open(
     cx: &Context<'_>,
     id: IncidentId,
@@ -98,7 +99,8 @@ fn scopes(list: &[String], unmet: &mut Vec<Unmet>) {
     }
 }
 
-/// `incident.declared`: the act that TRIAGED records (D-020).
+/// `incident.declared`: the act that TRIAGED records (D-020). Implements R-8.3-3, R-9.1-3 and
+/// R-9.1-5.
 pub(super) fn declare(view: &IncidentView, b: &IncidentDeclared, unmet: &mut Vec<Unmet>) {
     scopes(&b.scopes, unmet);
     if b.severity < view.record.severity && b.reason.as_deref().is_none_or(str::is_empty) {
@@ -207,7 +209,11 @@ fn same_runbook(b: &BoundRunbook, text: &[u8], unmet: &mut Vec<Unmet>) {
                 && u64::from(runbook.version()) == b.version
                 && hash.as_ref() == Ok(&b.hash);
             (!same).then(|| {
-                format!("the bound text is {} version {}, or differs in a part", runbook.id(), runbook.version())
+                format!(
+                    "the bound text is {} version {}, or differs in a part",
+                    runbook.id(),
+                    runbook.version()
+                )
             })
         }
     };

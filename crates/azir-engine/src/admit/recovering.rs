@@ -1,21 +1,14 @@
-//! Replay, plan, criteria, restart, phases, cause and postmortem (26 to 30, 33; annex J).
+//! Replay, checkpoint, plan, recovery, cause and postmortem (26, 27, 33; annex J.1).
 
-use std::collections::BTreeSet;
-
-use azir_model::directive::STATEMENT_PERIODS_MAX;
-use azir_model::phase;
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::restart::{self, Criterion, CriterionBody, CriterionState, RestartDecisionBody};
-use azir_model::role::Duty;
 use azir_model::{IncidentClass, IncidentState, Profile, RecoveryMode, Role, Severity};
 
-use super::{Context, roles};
+use super::Context;
 use crate::body::{
-    CauseStated, CheckpointPinned, PhaseCarried, PostmortemPublished, RecoveryApproved,
-    RecoveryPlanned, RecoveryProduced, RecoveryRecorded, ReplayReported, ReplayVerdict,
+    CauseStated, CheckpointPinned, PostmortemPublished, RecoveryApproved, RecoveryPlanned,
+    RecoveryProduced, RecoveryRecorded, ReplayReported, ReplayVerdict,
 };
 use crate::facts;
-use crate::fold::subsystem;
 use crate::view::IncidentView;
 
 /// Implementations of different source that a matching verdict needs (D-099).
@@ -29,7 +22,8 @@ const DIVERGENCE: &str = "local_implementation_divergence";
 const PROTOCOL_FAULT: &str = "genuine_protocol_fault";
 const EQUIVOCATION: &str = "adversarial_equivocation";
 
-/// `replay.reported`: outputs were frozen before anything was loaded (27.2 step 2).
+/// `replay.reported`: outputs were frozen before anything was loaded (27.2 step 2), and it runs
+/// from a hard-final block. Implements R-27.2-1 and R-27.2-2.
 pub(super) fn replayed(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -228,165 +222,6 @@ pub(super) fn record(
     }
 }
 
-/// `criterion.signed`: the criterion holds in the view, not only on paper. Implements R-29.1-1,
-/// R-29.1-2, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
-pub(super) fn criterion(
-    cx: &Context<'_>,
-    view: &IncidentView,
-    b: &CriterionBody,
-    unmet: &mut Vec<Unmet>,
-) {
-    if let CriterionState::Satisfied { proof, .. } = &b.state {
-        cx.held(proof, "proof", unmet);
-    }
-    if !cx.is_machine() {
-        roles::separate(cx, view, cx.actor, Duty::SignsCriterion, unmet);
-    }
-    if matches!(b.state, CriterionState::NotApplicable { .. }) {
-        let observe = view.decision.as_ref().is_some_and(|d| d.observe_only);
-        if !b.criterion.may_be_not_applicable_in(b.subsystem.role, view.class, observe) {
-            unmet.push(criteria_unmet(b.criterion, "it cannot be set aside here"));
-        }
-        return;
-    }
-    let why = match b.criterion {
-        Criterion::RootCause => {
-            view.cause.is_none().then(|| "the cause is not even bounded".to_owned())
-        }
-        Criterion::Containment => containment_fails(cx, view),
-        Criterion::Replay => {
-            (!replay_matches(view)).then(|| "no matching replay report".to_owned())
-        }
-        Criterion::Keys => key_void(cx, b),
-        Criterion::Reviews => {
-            let unapproved = view.plan.as_ref().is_some_and(|p| p.approved.is_none());
-            unapproved.then(|| "the recovery plan is not approved".to_owned())
-        }
-        Criterion::Telemetry => {
-            let damaged = view.network.as_ref().is_some_and(|n| !n.newest.store_ok);
-            damaged.then(|| "the checksum of a node's store fails".to_owned())
-        }
-        // Which restrictions stand in finalized state is the adapter's to say; none reports yet.
-        Criterion::Restrictions => None,
-    };
-    unmet.extend(why.map(|why| criteria_unmet(b.criterion, &why)));
-}
-
-/// Why containment does not hold: damage inside W_stab, a measure that is not in force, or one
-/// whose gate has said nothing for three lease periods (annex G, annex J.2 rc2).
-fn containment_fails(cx: &Context<'_>, view: &IncidentView) -> Option<String> {
-    let judged = facts::of(cx.state, view, cx.now);
-    let window = judged.windows.stab_ms.at(judged.peak);
-    match judged.quiet_for_ms {
-        None => return Some("the damage indicator is not known to be zero".to_owned()),
-        Some(quiet) if quiet < window => {
-            return Some(format!("the damage indicator is zero for {quiet} of {window} ms"));
-        }
-        Some(_) => {}
-    }
-    let held = || view.measures.iter().filter(|(_, m)| m.released.is_none());
-    let open: Vec<_> = held().filter(|(_, m)| !m.in_force()).map(|(n, _)| n.as_str()).collect();
-    if !open.is_empty() {
-        return Some(format!("not in force: {}", open.join(", ")));
-    }
-    let oldest = cx.policy.leases.incident_ms.saturating_mul(STATEMENT_PERIODS_MAX);
-    let oldest = i64::try_from(oldest).unwrap_or(i64::MAX);
-    let gates = held().flat_map(|(_, m)| m.roles.iter().map(|r| subsystem(&m.node, *r)));
-    let silent = |gate: &String| {
-        view.gates.get(gate).is_none_or(|g| cx.now.ms_since(g.stated) > oldest)
-    };
-    let silent: Vec<_> = gates.filter(silent).collect::<BTreeSet<_>>().into_iter().collect();
-    (!silent.is_empty()).then(|| format!("no statement within {oldest} ms: {}", silent.join(", ")))
-}
-
-/// rc5: a gate or agent of this subsystem whose own key was revoked speaks for nobody (D-051).
-fn key_void(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
-    let actors = [format!("gate:{}", b.subsystem), format!("agent:{}", b.subsystem.node)];
-    let void = actors.into_iter().find(|actor| cx.state.revoked.contains_key(actor));
-    void.map(|actor| format!("the key of {actor} is revoked and not replaced"))
-}
-
-fn replay_matches(view: &IncidentView) -> bool {
-    view.replay.as_ref().is_some_and(|r| r.verdict == ReplayVerdict::Match)
-}
-
-fn criteria_unmet(criterion: Criterion, why: &str) -> Unmet {
-    Unmet::new(
-        RefusalKind::CriteriaUnmet,
-        format!("{criterion}: {why}"),
-        "29.1, annex J.2",
-        "make it true and sign it again",
-    )
-}
-
-/// `restart.decided`: judged by the very function that the gate will run.
-pub(super) fn decide(
-    cx: &Context<'_>,
-    view: &IncidentView,
-    b: &RestartDecisionBody,
-    unmet: &mut Vec<Unmet>,
-) {
-    let name = b.subsystem.to_string();
-    let event = cx.signed.event();
-    match cx.state.restart_file_of(view, &name, cx.signed) {
-        None => unmet.push(Unmet::new(
-            RefusalKind::CriteriaUnmet,
-            format!("no criterion of {name} is signed"),
-            "29.1, annex J.2",
-            "let rc1 to rc7 be signed by their roles",
-        )),
-        Some(file) => {
-            let judged = restart::authorize(
-                &file,
-                cx.policy,
-                event.subject,
-                &event.log,
-                &event.mode,
-                cx.now,
-            );
-            unmet.extend(judged.err().map(|r| r.unmet().to_vec()).unwrap_or_default());
-        }
-    }
-    if b.phase != b.subsystem.role.phase() {
-        unmet.push(Unmet::new(
-            RefusalKind::PhaseOrder,
-            format!("{name} comes back in phase {}, not {}", b.subsystem.role.phase(), b.phase),
-            "30.1, annex J.3",
-            "name the phase of the role",
-        ));
-    }
-}
-
-/// `phase.carried`: the decision is valid, and order, dwell and wave allow it now.
-pub(super) fn carry(
-    cx: &Context<'_>,
-    view: &IncidentView,
-    b: &PhaseCarried,
-    unmet: &mut Vec<Unmet>,
-) {
-    let name = b.subsystem.to_string();
-    let decided = view.restarts.get(&name).and_then(|r| r.decision);
-    if decided != Some(b.decision) {
-        unmet.push(Unmet::new(
-            RefusalKind::CriteriaUnmet,
-            format!("rc8: {name} has no such restart decision in force"),
-            "29.1, annex J.2",
-            "let the commander decide the restart on the newest criteria",
-        ));
-    }
-    if let Some(file) = cx.state.restart_file(view, &name, b.decision) {
-        let event = cx.signed.event();
-        let judged =
-            restart::authorize(&file, cx.policy, event.subject, &event.log, &event.mode, cx.now);
-        unmet.extend(judged.err().map(|r| r.unmet().to_vec()).unwrap_or_default());
-    }
-    if let Err(refusal) =
-        phase::may_open(&crate::phases::facts(cx.state, cx.policy, view, &b.subsystem, cx.now))
-    {
-        unmet.extend(refusal.unmet().to_vec());
-    }
-}
-
 /// `cause.stated` (D-044): every excluded candidate names its evidence, and something remains that
 /// the statement covers.
 pub(super) fn cause(
@@ -471,7 +306,8 @@ fn finding(
     }
 }
 
-/// `postmortem.published` (33.1, T-20).
+/// `postmortem.published` (33.1, T-20). Implements R-33.1-1, R-33.1-2, R-33.1-5, R-33.1-6,
+/// R-33.1-8, R-33.1-9 and R-33.1-10.
 pub(super) fn postmortem(
     cx: &Context<'_>,
     view: &IncidentView,

@@ -162,6 +162,11 @@ pub(crate) fn at(state: IncidentState) -> Stage {
     WALK.iter().find(|(s, _)| *s == state).unwrap().1.fork()
 }
 
+/// The whole walk.
+pub(crate) fn whole() -> &'static Stage {
+    &WALK.last().unwrap().1
+}
+
 impl Stage {
     /// A detector opens the incident; gates and network are known.
     pub(crate) fn open(&mut self) {

@@ -34,12 +34,22 @@ fn channel(scope: &str, actions: &[Action], t_harm: u64) -> Channel {
 /// Harm that only opens positions in a domain, with an ordinary path in time.
 fn domain(input: &mut Input) {
     input.channels = vec![channel("domain:dex", &[Action::ActOpen], 600)];
+    input.channels[0].open_exposure = Some(1_000);
+    live(input, "domain:dex", &["dex"]);
+}
+
+/// Subjects that stand in finalized state.
+fn live(input: &mut Input, scope: &str, subjects: &[&str]) {
+    let subjects = subjects.iter().map(|s| (*s).to_owned()).collect();
+    input.chain.subjects.insert(scope.parse().unwrap(), subjects);
 }
 
 /// A machine that is exploited faster than any ordinary path.
 fn exploit(input: &mut Input) {
     input.channels = vec![channel("machine:m1", &[Action::CallAny], 300)];
-    let slow = input.paths.ordinary.clone().map(|p| azir_model::decision::Path { delay_s: 1_200, ..p });
+    live(input, "machine:m1", &["m1"]);
+    let slow =
+        input.paths.ordinary.clone().map(|p| azir_model::decision::Path { delay_s: 1_200, ..p });
     input.paths.ordinary.clone_from(&slow);
     input.paths.expedited = slow;
 }
@@ -69,8 +79,8 @@ fn justified() -> Justification {
     }
 }
 
-/// R-24.2-6, R-9.1-6: the decision is decided again from its logged input; nothing in it is taken on
-/// trust, and every part that differs is refused alone.
+/// R-24.2-6, R-9.1-6: the decision is decided again from its logged input; nothing in it is taken
+/// on trust, and every part that differs is refused alone.
 #[test]
 fn a_decision_is_what_the_function_gives_for_its_input() {
     let mut stage = at(S::Confirmed);
@@ -86,8 +96,11 @@ fn a_decision_is_what_the_function_gives_for_its_input() {
     only(&refused(&mut stage, nicer), K::HashMismatch, "residual");
     let calm = DecisionRecorded { observe_only: !good.observe_only, ..good.clone() };
     only(&refused(&mut stage, calm), K::HashMismatch, "observe_only");
-    let lower =
-        DecisionRecorded { recommended: Profile::ObserveOnly, profile: Profile::ObserveOnly, ..good.clone() };
+    let lower = DecisionRecorded {
+        recommended: Profile::ObserveOnly,
+        profile: Profile::ObserveOnly,
+        ..good.clone()
+    };
     only(&refused(&mut stage, lower), K::HashMismatch, "recommended");
     let lost = DecisionRecorded { input: Digest::of(b"lost"), ..good.clone() };
     only(&refused(&mut stage, lost), K::EvidenceMissing, "decision input");
@@ -143,7 +156,8 @@ fn a_profile_above_the_recommended_one_is_an_override_by_two() {
     assert!(stage.view().decision.as_ref().unwrap().seconded);
 }
 
-/// R-6.1-2: without commander the on-call declares narrow profiles alone, wider ones with a second.
+/// R-6.1-2, R-6.1-3: without commander the on-call declares narrow profiles alone, wider ones with
+/// a second.
 #[test]
 fn the_acting_commander_decides_wide_profiles_with_a_second_person() {
     let mut stage = at(S::Detected);
@@ -158,7 +172,7 @@ fn the_acting_commander_decides_wide_profiles_with_a_second_person() {
     among(&refusal, K::NotAuthorized, "profile");
 }
 
-/// R-8.2-1, R-8.2-7: under observe-only and forensic-only no measure is applied.
+/// R-8.2-1: under observe-only and forensic-only no measure is applied.
 #[test]
 fn observing_profiles_allow_no_measure() {
     for profile in [Profile::ObserveOnly, Profile::ForensicOnly] {
@@ -174,7 +188,8 @@ fn observing_profiles_allow_no_measure() {
 fn a_local_profile_halts_own_roles_and_drafts_nothing() {
     let mut stage = at(S::Confirmed);
     decide(&mut stage, Some(Profile::LocalDegraded), domain);
-    let body = draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ProtocolSafeMode, "domain:dex");
+    let body =
+        draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ProtocolSafeMode, "domain:dex");
     only(&stage.refused(Role::GovernanceLiaison, &body), K::ProfileExceeded, "RP_SAFE_MODE_SCOPED");
     let body = Body::MeasureCommanded(stage.measure("n1"));
     stage.act(Role::OnCallOperator, &body);
@@ -185,8 +200,10 @@ fn a_local_profile_halts_own_roles_and_drafts_nothing() {
 fn the_declared_profile_is_the_ceiling_of_drafts() {
     let mut stage = at(S::Confirmed);
     decide(&mut stage, Some(Profile::SafeModeScoped), domain);
-    let exit = draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ProtocolSafeMode, "domain:dex");
-    let halt = draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ScopedProtocolHalt, "domain:dex");
+    let exit =
+        draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ProtocolSafeMode, "domain:dex");
+    let halt =
+        draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ScopedProtocolHalt, "domain:dex");
     only(&stage.refused(Role::GovernanceLiaison, &halt), K::ProfileExceeded, "RP_HALT_SCOPED");
     stage.act(Role::GovernanceLiaison, &exit);
     assert_eq!(stage.view().drafts.len(), 1);
@@ -199,21 +216,19 @@ fn the_declared_profile_is_the_ceiling_of_drafts() {
 fn a_draft_is_not_wider_than_what_suffices() {
     let mut stage = at(S::Confirmed);
     let family = |input: &mut Input| {
-        domain(input);
         input.channels = vec![channel("machine:m1", &[Action::CallAny], 600)];
-        let members = ["m1", "m2"].map(|m| format!("machine:{m}"));
-        let scope = "machine-family:f".parse().unwrap();
-        input.chain.subjects.insert("machine:m1".parse().unwrap(), BTreeSet::from(["m1".into()]));
-        input.chain.subjects.insert(scope, BTreeSet::from(["m1".into(), "m2".into()]));
-        assert_eq!(members.len(), 2);
+        live(input, "machine:m1", &["m1"]);
+        live(input, "machine-family:f", &["m1", "m2"]);
     };
     decide(&mut stage, None, family);
     let wide =
         draft(&mut stage, DraftKind::ProtocolMeasure, Choice::Quarantine, "machine-family:f");
     among(&stage.refused(Role::GovernanceLiaison, &wide), K::ScopeTooBroad, "machine-family:f");
-    let network = draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ScopedProtocolHalt, "network:all");
+    let network =
+        draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ScopedProtocolHalt, "network:all");
     among(&stage.refused(Role::GovernanceLiaison, &network), K::ScopeTooBroad, "no candidate");
-    let exact = draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ScopedProtocolHalt, "machine:m1");
+    let exact =
+        draft(&mut stage, DraftKind::ProtocolMeasure, Choice::ScopedProtocolHalt, "machine:m1");
     stage.act(Role::GovernanceLiaison, &exact);
 }
 
@@ -223,8 +238,12 @@ fn a_draft_is_not_wider_than_what_suffices() {
 fn an_emergency_draft_needs_its_predicate_and_a_finalizing_chain() {
     let mut stage = at(S::Confirmed);
     decide(&mut stage, None, domain);
-    let mut body =
-        draft(&mut stage, DraftKind::EmergencyRestriction, Choice::EmergencyRestriction, "domain:dex");
+    let mut body = draft(
+        &mut stage,
+        DraftKind::EmergencyRestriction,
+        Choice::EmergencyRestriction,
+        "domain:dex",
+    );
     if let Body::DraftMade(b) = &mut body {
         b.justification = Some(justified());
     }
@@ -237,7 +256,7 @@ fn an_emergency_draft_needs_its_predicate_and_a_finalizing_chain() {
     among(&refusal, K::NotEffective, "not finalizing");
 }
 
-/// R-38.2-1, R-38.2-2, R-38.2-3, R-38.2-4: each text of a justified emergency draft is needed.
+/// R-38.2-1, R-38.2-2, R-38.2-4, R-14.2-7: each text of a justified emergency draft is needed.
 #[test]
 fn each_text_of_an_emergency_draft_is_needed() {
     let mut stage = at(S::Confirmed);
@@ -266,13 +285,22 @@ fn each_text_of_an_emergency_draft_is_needed() {
     ];
     for (kind, what, spoil) in spoilt {
         let body = with_texts(&mut stage, &spoil);
+        stage.approve(Role::IncidentCommander, &body);
         only(&stage.refused(Role::GovernanceLiaison, &body), kind, what);
     }
     let body = with_texts(&mut stage, &|_| {});
+    let refusal = stage.refused(Role::GovernanceLiaison, &body);
+    only(&refusal, K::SecondPersonRequired, "no approval is for act");
+    stage.approve(Role::IncidentCommander, &body);
     stage.act(Role::GovernanceLiaison, &body);
+    let mut halted = stage.observation("n1", 1);
+    halted.finalizing = false;
+    stage.machine("agent:n1", &Body::NetworkObserved(halted));
+    stage.wait(1);
+    only(&stage.refused(Role::GovernanceLiaison, &body), K::NotEffective, "not finalizing");
 }
 
-/// R-13.1-4, R-24.2-10: a quarantine that stops finality is refused, whoever asks.
+/// A quarantine that stops finality is refused, whoever asks.
 #[test]
 fn a_quarantine_that_stops_finality_is_refused() {
     let mut stage = at(S::Containing);
@@ -325,14 +353,17 @@ fn a_detector_closes_what_the_policy_lists() {
 fn a_measure_is_lifted_by_a_person_once_its_gates_are_open() {
     let mut stage = at(S::Stabilized);
     let lift = |measure: &str| {
-        Body::MeasureReleased(MeasureReleased { measure: measure.to_owned(), reason: "x".to_owned() })
+        Body::MeasureReleased(MeasureReleased {
+            measure: measure.to_owned(),
+            reason: "x".to_owned(),
+        })
     };
     let refusal = stage.machine_refused("server:a", &lift("halt-n1"));
     among(&refusal, K::NotAuthorized, "lift");
     let refusal = stage.refused(Role::IncidentCommander, &lift("halt-n1"));
     assert_eq!(kinds(&refusal), [K::MeasureActive; 3]);
     only(&stage.refused(Role::IncidentCommander, &lift("m9")), K::InvalidSchema, "no measure m9");
-    only(&stage.refused(Role::OnCallOperator, &lift("m9")), K::NotAuthorized, "lift");
+    among(&stage.refused(Role::OnCallOperator, &lift("m9")), K::NotAuthorized, "lift");
     let done = at(S::Monitoring);
     assert!(done.view().measures.values().all(|m| m.released.is_some()));
 }
@@ -343,7 +374,7 @@ fn stated(stage: &Stage, body: azir_model::directive::GateStatement, key: &str) 
     Body::GateStated(GateStated { statement })
 }
 
-/// R-2.3-2: a gate's state counts only when the gate itself signed it, newer than the last.
+/// Annex G: a gate's state counts only when the gate itself signed it, newer than the last.
 #[test]
 fn a_gate_speaks_for_itself() {
     let mut stage = at(S::Containing);
@@ -370,7 +401,7 @@ fn a_gate_speaks_for_itself() {
     only(&refusal, K::StatusStale, "not newer");
 }
 
-/// R-21.2-3: a gate whose key was revoked speaks for nobody.
+/// D-051: a gate whose key was revoked speaks for nobody.
 #[test]
 fn a_revoked_gate_speaks_for_nobody() {
     let mut stage = at(S::Containing);
@@ -433,7 +464,9 @@ fn containing_needs_a_decision_and_stabilized_every_gate_and_quiet() {
     let body = stage.moves(S::Stabilized);
     let refusal = stage.refused(Role::IncidentCommander, &body);
     only(&refusal, K::GuardUnmet, "inforce: missing halt-n1, halt-n2");
-    for (node, role) in crate::testing::NODES.iter().flat_map(|n| crate::testing::SIGNING.map(|r| (n, r))) {
+    for (node, role) in
+        crate::testing::NODES.iter().flat_map(|n| crate::testing::SIGNING.map(|r| (n, r)))
+    {
         stage.gate(node, role, false);
     }
     stage.observe(1);
@@ -452,4 +485,53 @@ fn containment_never_waits_for_a_slash() {
     let kinds: BTreeSet<_> = stage.entries.iter().map(|e| e.signed.event().kind.as_str()).collect();
     assert!(!kinds.iter().any(|k| k.contains("slash") || k.contains("draft")));
     assert!(canon::encode(&stage.view().decision).is_ok());
+}
+
+/// R-8.2-7: when the harm is over the profile is forensic, and the checklist of SEV_3 is owed
+/// whatever the severity.
+#[test]
+fn a_forensic_profile_owes_the_checklist_of_sev_3() {
+    let mut stage = Stage::begun();
+    let (opened, id) = crate::testing::opening(
+        azir_model::IncidentClass::Consensus,
+        azir_model::Severity::Sev2Medium,
+    );
+    stage.incident = Some(id);
+    stage.machine("detector:conflicting-certificates", &Body::IncidentOpened(opened));
+    stage.assign(Role::OnCallOperator, Role::IncidentCommander);
+    let declared =
+        with(&Body::IncidentDeclared(stage.declared()), "severity", json!("SEV_2_MEDIUM"));
+    stage.act(Role::IncidentCommander, &declared);
+    let owes = |stage: &Stage| {
+        let list = crate::evidence::checklist(stage.view());
+        list.items().contains(&azir_model::evidence::Item::PeerMessages)
+    };
+    assert!(!owes(&stage));
+    decide(&mut stage, None, |input| {
+        input.incident.flags.insert(azir_model::decision::Flag::HarmOver);
+    });
+    assert_eq!(stage.view().profile, Profile::ForensicOnly);
+    assert!(owes(&stage));
+}
+
+/// R-2.2-1: containment waits for no cause and for no more evidence than the pins.
+#[test]
+fn containment_waits_for_no_explanation() {
+    let stage = at(S::Containing);
+    let view = stage.view();
+    assert!(view.cause.is_none() && !crate::evidence::missing(view).is_empty());
+    assert_eq!(view.confirmations.len(), 1);
+    assert!(view.decision.is_some() && view.measures.values().all(|m| m.in_force()));
+}
+
+/// A gate may state what it is before any incident; the newest statement counts for every incident.
+#[test]
+fn a_gate_states_itself_outside_any_incident() {
+    let mut stage = Stage::begun();
+    stage.gate("n1", NodeRole::Notary, false);
+    assert!(!stage.state().gates["n1/notary"].open);
+    let forged = stage.statement("n1", NodeRole::Notary, true);
+    let forged = stated(&stage, forged, "gate:n2/notary");
+    only(&stage.machine_refused("agent:n1", &forged), K::UnknownActor, "gate:n1/notary");
+    assert_eq!(stage.state().size, 3, "and the attempt is on record");
 }

@@ -94,7 +94,7 @@ fn a_role_is_that_of_a_person_whom_the_policy_names_for_it() {
     only(&anonymous(&mut stage, Stage::sign(&invented)), K::UnknownEnum, "king");
 }
 
-/// R-21.2-3: two people revoke a key; from that position on it is void, and history stays valid.
+/// R-6.1-6: two people revoke a key; from that position on it is void, and history stays valid.
 #[test]
 fn a_key_is_revoked_by_two_people_from_a_position_on_and_history_stays() {
     let mut stage = at(S::Triaged);
@@ -131,7 +131,7 @@ fn a_revocation_names_a_known_actor_and_a_reason() {
     assert_eq!(kinds(&refusal), [K::ReasonRequired, K::UnknownActor], "all at once");
 }
 
-/// R-7.3-1: nothing of a log is ever begun, edited or deleted again.
+/// A log is begun once, by its own server, under an origin that is bound to its key.
 #[test]
 fn a_log_begins_once_with_its_own_server_and_a_bound_origin() {
     let mut stage = Stage::empty();

@@ -21,8 +21,8 @@ fn items_are_held_complete_and_of_their_size() {
     short.items[0].size -= 1;
     only(&stage.machine_refused("agent:n1", &pinned(short)), K::HashMismatch, "bytes held");
     let mut nameless = good.clone();
-    nameless.items[0].collector.clear();
-    only(&stage.machine_refused("agent:n1", &pinned(nameless)), K::InvalidSchema, "collector");
+    nameless.items[0].source.clear();
+    only(&stage.machine_refused("agent:n1", &pinned(nameless)), K::InvalidSchema, "source");
     let empty = EvidenceItems { items: vec![], ..good.clone() };
     only(&stage.machine_refused("agent:n1", &pinned(empty)), K::EvidenceMissing, "no item");
     let nowhere = EvidenceItems { scope: String::new(), ..good.clone() };
@@ -55,7 +55,7 @@ fn settled(item: Item, state: SettledState) -> Body {
     })
 }
 
-/// R-10.1-7, R-10.1-9, R-9.2-2: an item without qualifier is waived by commander and scribe, two
+/// R-10.1-9, R-6.1-9: an item without qualifier is waived by commander and scribe, two
 /// people; one with a qualifier ends by anyone's statement.
 #[test]
 fn an_unqualified_item_is_waived_by_two() {
@@ -82,7 +82,7 @@ fn an_unqualified_item_is_waived_by_two() {
     assert!(!evidence::missing(stage.view()).iter().any(|m| m.contains("peer_messages")));
 }
 
-/// R-10.1-6: every end state has its reason; not applicable is for items with a qualifier only.
+/// R-10.1-9: every end state has its reason; not applicable is for items with a qualifier only.
 #[test]
 fn each_condition_of_an_end_state_fails_alone() {
     let mut stage = at(S::Triaged);
@@ -98,7 +98,7 @@ fn each_condition_of_an_end_state_fails_alone() {
     stage.act(Role::AuditScribe, &good);
 }
 
-/// R-5.1-3, R-9.1-4: CONFIRMED needs every pin and a confirmation that a machine verified.
+/// R-5.1-3, R-9.1-4, R-2.2-2: CONFIRMED needs every pin and a confirmation that a machine verified.
 #[test]
 fn confirmed_needs_pins_and_a_verified_confirmation() {
     let mut stage = at(S::Triaged);
@@ -107,14 +107,18 @@ fn confirmed_needs_pins_and_a_verified_confirmation() {
     among(&refusal, K::GuardUnmet, "confirm");
     among(&refusal, K::GuardUnmet, "pin: missing");
     let confirmation = stage.confirmation("conflicting_certificates");
-    only(&stage.refused(Role::ConsensusLead, &confirmation), K::EvidenceUnverified, "a person's word");
+    only(
+        &stage.refused(Role::ConsensusLead, &confirmation),
+        K::EvidenceUnverified,
+        "a person's word",
+    );
     stage.machine("detector:conflicting-certificates", &confirmation);
     only(&stage.refused(Role::ConsensusLead, &body), K::GuardUnmet, "pin: missing");
     stage.pin_all();
     stage.act(Role::ConsensusLead, &body);
 }
 
-/// R-2.2-3: only a kind of annex N.2 of a class of the incident confirms, with its object held.
+/// Annex N.2: only a kind of annex N.2 of a class of the incident confirms, with its object held.
 #[test]
 fn a_confirmation_is_of_the_class_and_held() {
     let mut stage = at(S::Triaged);
@@ -135,10 +139,18 @@ fn a_receipt_is_over_what_is_held() {
     let mut stage = at(S::Confirmed);
     let mut wrong = stage.receipt();
     wrong.items = azir_ledger::Digest::of(b"other");
-    only(&stage.machine_refused("agent:n1", &Body::EvidencePreserved(wrong)), K::HashMismatch, "node:n1");
+    only(
+        &stage.machine_refused("agent:n1", &Body::EvidencePreserved(wrong)),
+        K::HashMismatch,
+        "node:n1",
+    );
     let mut empty = stage.receipt();
     empty.scope = "node:n2".to_owned();
-    only(&stage.machine_refused("agent:n2", &Body::EvidencePreserved(empty)), K::HashMismatch, "0 items");
+    only(
+        &stage.machine_refused("agent:n2", &Body::EvidencePreserved(empty)),
+        K::HashMismatch,
+        "0 items",
+    );
     stage.preserve();
     assert!(stage.view().preserved.contains_key("node:n1"));
 }

@@ -17,8 +17,8 @@ fn appended(effects: &[Effect]) -> &Entry {
     }
 }
 
-/// R-2.1-3: no answer and no order leaves before the entry is durable; after a failed append nothing
-/// leaves at all.
+/// Ledger before act: no answer and no order leaves before the entry is durable; after a failed
+/// append nothing leaves at all.
 #[test]
 fn nothing_leaves_before_the_entry_is_durable() {
     let mut stage = at(S::Containing);
@@ -39,9 +39,9 @@ fn nothing_leaves_before_the_entry_is_durable() {
     assert!(stage.engine.step(now, Input::Durable(index), &stage.vault).is_empty());
     assert!(stage.engine.step(now, Input::Tick, &stage.vault).is_empty());
     let released = stage.engine.step(now, Input::Durable(index + 1), &stage.vault);
-    let replies = released
-        .iter()
-        .filter(|e| matches!(e, Effect::Reply { event, outcome: Ok(i) } if *event == hash && *i == index));
+    let replies = released.iter().filter(
+        |e| matches!(e, Effect::Reply { event, outcome: Ok(i) } if *event == hash && *i == index),
+    );
     assert_eq!(replies.count(), 2, "both are answered with the one position");
     let closes: Vec<_> = released.iter().filter(|e| matches!(e, Effect::Close(_))).collect();
     assert_eq!(closes.len(), 1);
@@ -141,11 +141,8 @@ fn a_move_quotes_the_newest_act() {
     let raised = SeverityChanged { severity: Severity::Sev5Systemic, reason: "worse".to_owned() };
     stage.act(Role::OnCallOperator, &Body::SeverityChanged(raised));
     only(&stage.submit(early).unwrap_err(), K::StaleView, "is newer");
-    let mut blind = stage.event(
-        &person(Role::IncidentCommander),
-        Some(Role::IncidentCommander),
-        &body,
-    );
+    let mut blind =
+        stage.event(&person(Role::IncidentCommander), Some(Role::IncidentCommander), &body);
     blind.basis = None;
     only(&stage.submit(Stage::sign(&blind)).unwrap_err(), K::StaleView, "is newer");
     stage.act(Role::IncidentCommander, &body);
@@ -166,6 +163,8 @@ fn a_relapse_needs_no_person() {
         assert_eq!(moved.event().body["cause"]["event"], event.to_string());
         assert_eq!(moved.event().body["cause"]["kind"], "relapse");
         assert!(view.plan.is_none() && view.recovery.is_none() && view.review.is_none());
+        assert!(view.replay.is_none() && !crate::status::is_disputed(at(S::Monitoring).view()));
+        assert!(crate::status::is_disputed(view));
         assert!(view.restarts.values().all(|r| r.decision.is_none() && r.carried.is_none()));
     }
     let mut stage = at(S::Containing);
@@ -264,4 +263,65 @@ fn an_unknown_event_hash_is_no_cause() {
     }
     let refusal = stage.refused(Role::IncidentCommander, &body);
     only(&refusal, K::GuardUnmet, "cause_event");
+}
+
+/// A store that fails at its n-th append; whether the entry was stored is unknown.
+struct Flaky {
+    stored: Vec<Entry>,
+    fails_at: usize,
+}
+
+impl crate::drive::Keeper for Flaky {
+    fn append(&mut self, entry: &Entry) -> Result<(), String> {
+        if self.stored.len() == self.fails_at {
+            return Err("no space left".to_owned());
+        }
+        self.stored.push(entry.clone());
+        Ok(())
+    }
+
+    fn sign(&self, event: &azir_ledger::Event) -> Option<azir_ledger::SignedEvent> {
+        Some(Stage::sign(event))
+    }
+}
+
+/// After a failed append no answer, no order and no consequence leaves; the log opens again as it
+/// was before, or with the consequence still owed.
+#[test]
+fn after_a_failed_append_nothing_leaves() {
+    for (fails_at, state) in [(0, S::Monitoring), (1, S::Closed)] {
+        let mut stage = at(S::Monitoring);
+        stage.prepare_closing();
+        let body = stage.moves(S::Closed);
+        stage.approve(Role::ConsensusLead, &body);
+        let signed = stage.by(Role::IncidentCommander, &body);
+        let mut keeper = Flaky { stored: vec![], fails_at };
+        let (now, vault) = (stage.now, stage.vault.clone());
+        let driven = crate::drive::submit(&mut stage.engine, now, signed, &vault, &mut keeper);
+        assert_eq!(driven.failed.as_deref(), Some("no space left"));
+        assert!(driven.answer.unwrap_err().has(K::Unavailable) && driven.orders.is_empty());
+        stage.entries.extend(keeper.stored.clone());
+        let mut again = stage.fork();
+        assert_eq!(again.view().state, state);
+        let mut keeper = Flaky { stored: vec![], fails_at: usize::MAX };
+        let (orders, failed) = crate::drive::tick(&mut again.engine, now, &vault, &mut keeper);
+        assert!(orders.is_empty() && failed.is_none());
+        let after = if state == S::Closed { S::PostmortemPending } else { state };
+        assert_eq!(again.view().state, after);
+        assert_eq!(keeper.stored.len(), usize::from(state == S::Closed));
+    }
+    let mut stage = at(S::Containing);
+    let body = Body::MeasureCommanded(crate::body::MeasureCommanded {
+        measure: "m9".to_owned(),
+        ..stage.measure("n1")
+    });
+    let signed = stage.by(Role::OnCallOperator, &body);
+    let mut keeper = Flaky { stored: vec![], fails_at: 0 };
+    let (now, vault) = (stage.now, stage.vault.clone());
+    let driven = crate::drive::submit(&mut stage.engine, now, signed.clone(), &vault, &mut keeper);
+    assert!(driven.orders.is_empty() && driven.failed.is_some());
+    let mut again = stage.fork();
+    keeper.fails_at = usize::MAX;
+    let driven = crate::drive::submit(&mut again.engine, now, signed, &vault, &mut keeper);
+    assert_eq!(driven.orders.len(), 1, "sent again, the order leaves once it is stored");
 }

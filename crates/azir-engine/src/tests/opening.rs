@@ -204,7 +204,7 @@ fn triage_names_everything_that_is_missing() {
     stage.act(Role::IncidentCommander, &body);
 }
 
-/// R-9.1-2, R-32.1-2: the first event of an incident is its opening.
+/// R-9.1-2: the first event of an incident is its opening.
 #[test]
 fn the_opening_is_the_first_event_of_the_incident() {
     let stage = at(S::PostmortemPublished);
@@ -252,14 +252,18 @@ fn each_condition_of_a_declaration_fails_alone() {
     assert_eq!(stage.view().blast.as_ref().unwrap().rank, BlastRank::NETWORK);
 }
 
-/// R-4.2-9: duties follow the peak; lowering needs two people, a reason and no damage.
+/// D-030: duties follow the peak; lowering needs two people, a reason and no damage.
 #[test]
 fn severity_is_raised_by_one_and_lowered_by_two() {
     let mut stage = at(S::Stabilized);
     let to = |severity, reason: &str| {
         Body::SeverityChanged(SeverityChanged { severity, reason: reason.to_owned() })
     };
-    only(&stage.refused(Role::OnCallOperator, &to(Severity::Sev5Systemic, "")), K::ReasonRequired, "");
+    only(
+        &stage.refused(Role::OnCallOperator, &to(Severity::Sev5Systemic, "")),
+        K::ReasonRequired,
+        "",
+    );
     let lower = to(Severity::Sev3High, "contained");
     only(&stage.refused(Role::IncidentCommander, &lower), K::SecondPersonRequired, "nobody");
     only(&stage.refused(Role::OnCallOperator, &lower), K::NotAuthorized, "lower severity");
@@ -275,18 +279,19 @@ fn severity_is_raised_by_one_and_lowered_by_two() {
     only(&stage.refused(Role::OnCallOperator, &early), K::GuardUnmet, "declared");
 }
 
-/// R-7.1-11, R-35.2-1: only a released version is bound, and only of a class of the incident.
+/// R-7.1-11: only a released version is bound, and only of a class of the incident.
 #[test]
 fn only_a_released_runbook_of_the_class_is_bound() {
     let mut stage = at(S::Detected);
     let bound = stage.state().runbooks[0].clone();
     let mut other = bound.clone();
     other.version = 2;
-    only(&stage.refused(Role::OnCallOperator, &Body::RunbookBound(other)), K::VersionConflict, "2");
+    let refusal = stage.refused(Role::OnCallOperator, &Body::RunbookBound(other));
+    among(&refusal, K::VersionConflict, "version 2");
     let mut other = bound.clone();
     other.id = RunbookId::Bvm;
     let refusal = stage.refused(Role::OnCallOperator, &Body::RunbookBound(other));
-    assert_eq!(kinds(&refusal), [K::GuardUnmet, K::VersionConflict]);
+    assert_eq!(kinds(&refusal)[..2], [K::GuardUnmet, K::VersionConflict]);
     let object = stage.vault.remove(&bound.object).unwrap();
     let body = Body::RunbookBound(bound.clone());
     only(&stage.refused(Role::OnCallOperator, &body), K::EvidenceMissing, "runbook");
@@ -298,7 +303,9 @@ fn only_a_released_runbook_of_the_class_is_bound() {
 /// R-5.2-1: a critical incident reaches CLOSED from no state but MONITORING.
 #[test]
 fn a_critical_incident_is_closed_from_monitoring_only() {
-    for state in [S::Detected, S::Triaged, S::Confirmed, S::Containing, S::Stabilized, S::Recovering] {
+    for state in
+        [S::Detected, S::Triaged, S::Confirmed, S::Containing, S::Stabilized, S::Recovering]
+    {
         let mut stage = at(state);
         let body = stage.moves(S::Closed);
         let refusal = stage.refused(Role::OnCallOperator, &body);

@@ -738,8 +738,8 @@ fn set(input: &mut Input, name: &str, position: usize, value: u64) {
 }
 
 /// R-12.2-1, R-12.2-2, R-12.2-3, R-12.2-4, R-12.2-5, R-12.2-6, R-13.2-1, R-13.2-2, R-13.2-3,
-/// R-13.2-4, R-13.2-5, R-13.2-6, R-13.2-7: halt and quarantine reach the targets of 12.2 and 13.2 by
-/// a protocol path, a halt by nothing else, and each ends by expiry or lift.
+/// R-13.2-4, R-13.2-5, R-13.2-6, R-13.2-7: halt and quarantine reach the targets of 12.2 and 13.2
+/// by a protocol path, a halt by nothing else, and each ends by expiry or lift.
 #[test]
 fn halts_and_quarantines_reach_the_targets_of_the_text() {
     let halts = ["machine:x", "mandate:x", "issuer-class:x", "feature:x", "econ:x"];

@@ -231,7 +231,8 @@ fn kind_of(guard: Guard) -> K {
 }
 
 /// R-5.1-2, R-5.1-3, R-5.1-4, R-5.1-5, R-5.1-6, R-5.1-7, R-5.1-8, R-5.1-13, R-5.2-2, R-5.2-3,
-/// R-9.1-8, R-9.1-10, R-9.1-11, R-26.2-2: every guard of every transition fails alone, by its own name.
+/// R-9.1-8, R-9.1-10, R-9.1-11, R-26.2-2: every guard of every transition fails alone, by its own
+/// name.
 #[test]
 fn each_guard_of_each_transition_fails_alone_and_names_itself() {
     let mut failed = BTreeSet::new();

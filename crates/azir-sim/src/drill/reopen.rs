@@ -14,8 +14,8 @@ use azir_model::{RefusalKind, Role};
 use serde_json::json;
 
 use super::stage::Stage;
-use crate::gates::GateName;
 use super::{DrillError, RunPlan, Way, collect, restore, runbook};
+use crate::gates::GateName;
 
 /// Signing roles in the order of their authority.
 const ORDER: [NodeRole; 3] = [NodeRole::Verifier, NodeRole::Proposer, NodeRole::Notary];

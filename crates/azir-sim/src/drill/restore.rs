@@ -40,7 +40,7 @@ pub(super) fn bring_back(
             let scopes = own_scopes(stage);
             begin(stage, RecoveryMode::SpeculativeBranchReset, &BRANCH_OUTPUTS, scopes)?;
             runbook::until(stage, "reset-branches", &answers)?;
-            runbook::perform(stage, "reset-branches", &mut reset)?;
+            runbook::perform(stage, "reset-branches", &mut |stage| reset(stage, run))?;
             runbook::until(stage, "propose-seats", &answers)?;
             runbook::perform(stage, "propose-seats", &mut truth::draft_seats)
         }
@@ -180,7 +180,8 @@ fn produce(stage: &mut Stage<'_>, item: &str, proof: Digest) -> Result<(), Drill
 }
 
 /// Branch reset: what is dropped is listed and stays as evidence.
-fn reset(stage: &mut Stage<'_>) -> Result<(), DrillError> {
+fn reset(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillError> {
+    stage.fork = Some(super::tell::fork(stage, run)?);
     let trusted = truth::pinned(stage)?;
     let mut dropped = BTreeMap::new();
     for (seat, node) in stage.own_seats() {

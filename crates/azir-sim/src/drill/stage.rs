@@ -22,7 +22,7 @@ use azir_model::{IncidentId, Refusal, RefusalKind, Role};
 use crate::cast::{self, DrillPerson, Frame};
 use crate::deployment::{Deployment, Order};
 use crate::gates::{GateName, Gates, Quote};
-use crate::report::{Check, RefusalLine};
+use crate::report::{Check, Fork, RefusalLine};
 use crate::world::{BareSigner, SeatSigner, SignKind, SignRequest, World};
 
 use super::DrillError;
@@ -92,6 +92,8 @@ pub(super) struct Stage<'p> {
     pub(super) detections: Vec<Detection>,
     pub(super) checks: Vec<Check>,
     pub(super) refusals: Vec<RefusalLine>,
+    /// The fork as it stood before candidates were dropped.
+    pub(super) fork: Option<Fork>,
     pub(super) signers: Signers,
     told: usize,
     damage_seen: BTreeMap<String, BTreeSet<(bool, u64)>>,
@@ -134,6 +136,7 @@ impl<'p> Stage<'p> {
             detections: Vec::new(),
             checks: Vec::new(),
             refusals: Vec::new(),
+            fork: None,
             signers,
             told: 0,
             damage_seen: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Tells what happened: the report's data, from the log, the gates and the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use azir_atlas::{BlockId, Certificate, ChainView, Seat};
 use azir_engine::Body;
@@ -46,7 +46,10 @@ pub(super) fn outcome(
         timeline: timeline::items(&stage),
         span: (plan.start, now),
         gates: lanes(&stage, now),
-        fork: fork(&stage, run)?,
+        fork: match stage.fork.take() {
+            Some(fork) => restored(&stage, fork),
+            None => fork(&stage, run)?,
+        },
         decision: decision(&stage)?,
         evidence: evidence(&stage)?,
         criteria: criteria(&stage),
@@ -194,7 +197,7 @@ fn lanes(stage: &Stage<'_>, end: Timestamp) -> Vec<GateLane> {
         .collect()
 }
 
-fn fork(stage: &Stage<'_>, run: &RunPlan) -> Result<Fork, DrillError> {
+pub(super) fn fork(stage: &Stage<'_>, run: &RunPlan) -> Result<Fork, DrillError> {
     let (slot, pair) = stage.pair()?;
     let trusted = super::truth::pinned(stage)?;
     let old = stage.detected_views();
@@ -207,6 +210,7 @@ fn fork(stage: &Stage<'_>, run: &RunPlan) -> Result<Fork, DrillError> {
     };
     let tips = branch_tips(&old, &pair, trusted.height);
     let names = ["A", "B"];
+    // A branch grows until the split heals; what follows belongs to the restored path.
     let branches: Vec<_> = tips
         .iter()
         .zip(names)
@@ -216,6 +220,7 @@ fn fork(stage: &Stage<'_>, run: &RunPlan) -> Result<Fork, DrillError> {
                 .path(tip)
                 .iter()
                 .filter(|b| b.header.body().height > trusted.height)
+                .filter(|b| b.header.body().slot <= run.heals_at)
                 .map(|b| node(view, b.header.body(), b.id(), "disputed", fate))
                 .collect(),
         })
@@ -232,6 +237,19 @@ fn fork(stage: &Stage<'_>, run: &RunPlan) -> Result<Fork, DrillError> {
     let common = pair[0].common_signers(&pair[1]).iter().map(|s| u64::from(s.0)).collect();
     let trusted = node(view, base.header.body(), base.id(), "hard_final", "trusted checkpoint");
     Ok(Fork { slot, trusted, branches, certificates, common_signers: common })
+}
+
+/// Marks dropped blocks that the restored path took up again.
+fn restored(stage: &Stage<'_>, mut fork: Fork) -> Fork {
+    let own = stage.own_seats().into_iter().find_map(|(seat, _)| stage.world.node(seat));
+    let path = own.map(|n| n.view().path(&n.view().hard_final().block)).unwrap_or_default();
+    let now: BTreeSet<Digest> = path.iter().map(|b| b.id().0).collect();
+    for block in fork.branches.iter_mut().flat_map(|b| &mut b.blocks) {
+        if now.contains(&block.id) {
+            block.fate = "dropped, then final on the restored path".to_owned();
+        }
+    }
+    fork
 }
 
 fn node(

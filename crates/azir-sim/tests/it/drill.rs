@@ -25,7 +25,7 @@ fn passes(ran: &Ran) {
     assert!(ran.stages.len() > 3, "{:?}", ran.stages);
 }
 
-/// R-36.1-2, R-14.1-1, R-14.1-5: the drill runs on production code and every check holds.
+/// R-36.1-2, R-14.1-1: the drill runs on production code and every check holds.
 #[test]
 fn both_runs_pass_with_seed_1() {
     passes(&ran::SHORT_1);
@@ -334,6 +334,26 @@ fn refusals_in_the_report_name_who_tried_and_what_was_protected() {
         for line in &ran.report.refusals {
             assert!(!line.who.is_empty() && !line.protected.is_empty(), "{line:?}");
             assert!(!line.kinds.is_empty() && !line.unmet.is_empty(), "{line:?}");
+        }
+    }
+}
+
+/// The picture shows what was disputed, and not the path that came after it.
+#[test]
+fn the_fork_has_two_branches_that_end_when_the_split_heals() {
+    for (ran, heals_at) in both().into_iter().zip([44, 84]) {
+        let fork = &ran.report.fork;
+        assert_eq!(fork.branches.len(), 2, "{} run", ran.name());
+        for branch in &fork.branches {
+            assert!(!branch.blocks.is_empty());
+            let beyond = branch.blocks.iter().find(|b| b.slot > heals_at);
+            assert!(beyond.is_none(), "{} run, branch {}: {beyond:?}", ran.name(), branch.name);
+            assert!(branch.blocks.iter().all(|b| b.height > fork.trusted.height));
+        }
+        let tips: BTreeSet<_> =
+            fork.branches.iter().flat_map(|b| &b.blocks).map(|b| b.id).collect();
+        for certificate in &fork.certificates {
+            assert!(tips.contains(&certificate.block), "the certified block is in the picture");
         }
     }
 }

@@ -69,8 +69,8 @@ impl Objects for Swapped<'_> {
 #[test]
 fn a_fraud_proof_against_an_honest_seat_does_not_verify() {
     let ran = &ran::LONG_7;
-    let drafts = ran.events("draft.made").into_iter();
-    let fraud = drafts.filter(|(_, b)| b["draft"] == "fraud_proof").next().unwrap().1;
+    let mut drafts = ran.events("draft.made").into_iter();
+    let fraud = drafts.find(|(_, b)| b["draft"] == "fraud_proof").unwrap().1;
     let object: Digest = fraud["object"].as_str().unwrap().parse().unwrap();
     let text = String::from_utf8(ran.vault.get(&object).unwrap()).unwrap();
     let forged = text.replace("\"seat\":0", "\"seat\":3");

@@ -164,7 +164,7 @@ fn options(asked: &Asked) -> Result<Options, CliError> {
     let presented = asked.checkpoint.as_ref().map(|path| {
         let bytes = small(path)?;
         let note = SignedNote::parse(&bytes).map_err(|e| CliError::content(path, e))?;
-        let consistency = asked.proof.as_ref().map(proof).transpose()?.unwrap_or_default();
+        let consistency = asked.proof.as_deref().map(proof).transpose()?.unwrap_or_default();
         Ok::<_, CliError>(Presented { note, consistency })
     });
     Ok(Options { trusted, presented: presented.transpose()?, evidence_tags: Vec::new() })
@@ -182,7 +182,7 @@ fn small(path: &Path) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-fn proof(path: &PathBuf) -> Result<Vec<Digest>, CliError> {
+fn proof(path: &Path) -> Result<Vec<Digest>, CliError> {
     let bytes = small(path)?;
     let text = String::from_utf8(bytes).map_err(|e| CliError::content(path, e))?;
     text.lines().map(|l| l.trim().parse().map_err(|e| CliError::content(path, e))).collect()

@@ -284,14 +284,16 @@ fn a_decision_with_another_output_is_decided_again() {
     assert!(did.out.contains("hash_mismatch"), "{}", did.out);
 }
 
-/// The declared profile of a decision, turned into one that asks for nothing.
+/// A decision that is turned into one that allows nothing: the measures after it stand out.
 #[test]
 fn a_decision_with_another_profile_is_found() {
     let mut forge = Forge::long();
     let at = forge.position("decision.recorded");
     forge.again(at, |event| event.body["profile"] = "RP_OBSERVE_ONLY".into());
     forge.refold();
-    forge.write().refused(&[], &event(at as u64)[0], "event_inadmissible");
+    let measure = forge.position("measure.commanded") as u64;
+    let did = forge.write().refused(&[], &event(measure)[0], "event_inadmissible");
+    assert!(did.out.contains("profile_exceeded"), "{}", did.out);
 }
 
 /// An older backup is sound in itself; against a newer checkpoint it is found, with both sizes.

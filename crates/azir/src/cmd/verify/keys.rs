@@ -84,6 +84,7 @@ fn differ<'p>(
 #[cfg(test)]
 mod tests {
     use azir_ledger::MachineKey;
+    use azir_ledger::event::PublicKey;
 
     use super::*;
 

@@ -1,0 +1,104 @@
+//! Derived status, labels, and what may be published.
+
+use azir_model::vocab::FinalityLabel;
+use azir_model::{IncidentState as S, RefusalKind as K, Role};
+
+use crate::Body;
+use crate::body::{RecoveryRecorded, StatusPublished};
+use crate::status::{StatusClass, derive, label, rely_on};
+use crate::testing::{Stage, at, kinds, only};
+
+fn published(operator: StatusClass, network: StatusClass, text: &str) -> Body {
+    Body::StatusPublished(StatusPublished { operator, network, text: text.to_owned() })
+}
+
+fn fresh(state: S) -> Stage {
+    let mut stage = at(state);
+    stage.observe(0);
+    stage
+}
+
+#[test]
+fn each_state_derives_its_class() {
+    let class = |state| derive(fresh(state).state(), fresh(state).now).operator;
+    assert_eq!(class(S::Triaged), StatusClass::Degraded);
+    assert_eq!(class(S::Stabilized), StatusClass::ScopedHalt);
+    assert_eq!(class(S::Monitoring), StatusClass::MonitoringAfterRecovery);
+    assert_eq!(class(S::PostmortemPublished), StatusClass::Healthy);
+    let stage = at(S::PostmortemPublished);
+    let stale = derive(stage.state(), stage.now.plus_ms(60_000));
+    assert_eq!(stale.operator, StatusClass::Degraded);
+    assert!(stale.facts.iter().any(|f| f.starts_with("status_stale")));
+}
+
+/// An incident under watch does not hide another one that is open.
+#[test]
+fn one_incident_does_not_hide_another() {
+    let mut stage = fresh(S::Monitoring);
+    let (mut opened, _) = crate::testing::opening(
+        azir_model::IncidentClass::Consensus,
+        azir_model::Severity::Sev3High,
+    );
+    opened.record.metadata_hash = Some(azir_ledger::Digest::of(b"second"));
+    stage.incident = Some(opened.record.id().unwrap().0);
+    stage.machine("detector:conflicting-certificates", &Body::IncidentOpened(opened));
+    assert_eq!(derive(stage.state(), stage.now).operator, StatusClass::Degraded);
+}
+
+/// R-31.2-2: nothing better than derived, and the network axis leaves healthy only on verified
+/// facts.
+#[test]
+fn a_status_says_what_facts_show() {
+    let mut stage = fresh(S::Containing);
+    let derived = derive(stage.state(), stage.now);
+    assert_eq!(
+        (derived.operator, derived.network),
+        (StatusClass::ScopedHalt, StatusClass::Degraded)
+    );
+    let better = published(StatusClass::Healthy, StatusClass::Healthy, "all good");
+    let refusal = stage.refused(Role::IncidentCommander, &better);
+    assert_eq!(kinds(&refusal), [K::StatusUnproven; 2]);
+    let exact = published(derived.operator, derived.network, "own roles are halted");
+    only(&stage.refused(Role::RecoveryOperator, &exact), K::NotAuthorized, "status");
+    stage.act(Role::IncidentCommander, &exact);
+    let mut stage = fresh(S::PostmortemPublished);
+    let blamed = published(StatusClass::Healthy, StatusClass::ScopedHalt, "the network is down");
+    only(&stage.refused(Role::IncidentCommander, &blamed), K::StatusUnproven, "network axis");
+    let worse = published(StatusClass::Degraded, StatusClass::Healthy, "our reads are slow");
+    stage.act(Role::IncidentCommander, &worse);
+}
+
+/// R-31.2-3: a restriction is never called maintenance.
+#[test]
+fn a_restriction_is_never_called_maintenance() {
+    let mut stage = fresh(S::Stabilized);
+    let said =
+        published(StatusClass::ScopedHalt, StatusClass::Degraded, "Planned Maintenance tonight");
+    only(&stage.refused(Role::IncidentCommander, &said), K::StatusUnproven, "maintenance");
+    let mut stage = fresh(S::PostmortemPublished);
+    let said = published(StatusClass::Healthy, StatusClass::Healthy, "maintenance on Sunday");
+    stage.act(Role::IncidentCommander, &said);
+}
+
+/// R-14.2-8, R-14.3-3, R-31.2-1: above the trusted checkpoint nothing is final while it is
+/// disputed; a statement that nothing has to be recovered ends no dispute.
+#[test]
+fn nothing_above_the_checkpoint_is_final_while_disputed() {
+    let before = at(S::Containing);
+    let hard = FinalityLabel::HardFinal;
+    assert_eq!(label(before.state(), 1, hard), FinalityLabel::Disputed);
+    let mut stage = at(S::Recovering);
+    assert_eq!(label(stage.state(), 100, hard), hard);
+    assert_eq!(label(stage.state(), 101, hard), FinalityLabel::Disputed);
+    assert_eq!(label(stage.state(), 101, FinalityLabel::SoftFinal), FinalityLabel::Disputed);
+    let speculative = FinalityLabel::Speculative;
+    assert_eq!(label(stage.state(), 101, speculative), speculative);
+    rely_on(stage.state(), 100).unwrap();
+    let refusal = rely_on(stage.state(), 101).unwrap_err();
+    only(&refusal, K::FinalityDisputed, "trusted up to 100");
+    let report = Some(stage.keep("report"));
+    let none = RecoveryRecorded { done: false, statement: "nothing".to_owned(), report };
+    stage.act(Role::IncidentCommander, &Body::RecoveryRecorded(none));
+    assert_eq!(label(stage.state(), 101, hard), FinalityLabel::Disputed);
+    assert_eq!(label(at(S::Monitoring).state(), 101, hard), hard);
+}
