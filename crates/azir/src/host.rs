@@ -131,7 +131,21 @@ impl Host {
         let bytes = std::fs::read(&path).map_err(|e| CliError::read(&path, e))?;
         let meta: Deployment = canon::decode(&bytes).map_err(|e| CliError::content(&path, e))?;
         let server = read_key(&dir.join("keys/server.seed"))?;
-        Self::assemble(dir, &meta, server)
+        let host = Self::assemble(dir, &meta, server)?;
+        host.head(dir)?;
+        Ok(host)
+    }
+
+    /// The head, kept apart from the ledger; a ledger that lacks what the head has signed, for
+    /// example one restored from an old backup, is refused.
+    fn head(&self, dir: &Path) -> Result<Head, CliError> {
+        let place = dir.join("head");
+        let head = Head::open(&place, self.log_key()?, Arc::new(Disk))
+            .map_err(|e| CliError::read(&place, e))?;
+        if let Some(current) = head.current() {
+            self.store.ledger.check_head(current).map_err(|e| CliError::content(&place, e))?;
+        }
+        Ok(head)
     }
 
     fn assemble(dir: &Path, meta: &Deployment, server: MachineKey) -> Result<Self, CliError> {
@@ -190,19 +204,12 @@ impl Host {
         let tree = self.store.ledger.tree();
         let point = Checkpoint::new(self.engine.log(), tree.size(), tree.root());
         let note = point.sign(&self.store.server).map_err(|e| internal(&e))?;
-        let key = self.log_key()?;
-        let place = dir.join("head");
-        std::fs::create_dir_all(&place).map_err(|e| CliError::write(&place, e))?;
-        let mut head =
-            Head::open(&place, key, Arc::new(Disk)).map_err(|e| CliError::read(&place, e))?;
-        if let Some(current) = head.current() {
-            self.store.ledger.check_head(current).map_err(|e| CliError::content(&place, e))?;
-            if current.size == point.size {
-                return Ok(note);
-            }
-        }
+        let mut head = self.head(dir)?;
         let expected = head.current().map_or(0, |c| c.size);
-        head.swap(expected, note.clone()).map_err(|e| CliError::write(&place, e))?;
+        if expected < point.size {
+            let place = dir.join("head");
+            head.swap(expected, note.clone()).map_err(|e| CliError::write(&place, e))?;
+        }
         Ok(note)
     }
 
@@ -222,12 +229,18 @@ impl Host {
         &self.store.vault
     }
 
-    /// Submits a signed event; gives its position and the orders for gates that it released.
+    /// Submits a signed event; gives its position and the orders for gates that it released, after
+    /// those of consequences that an earlier stop cut off.
     pub(crate) fn submit(&mut self, signed: SignedEvent) -> Result<(u64, Vec<Order>), CliError> {
         let objects = VaultObjects(Vault::read_only(self.store.vault.dir()));
+        let (mut orders, failed) = drive::tick(&mut self.engine, now(), &objects, &mut self.store);
+        if let Some(why) = failed {
+            return Err(CliError::Refused(drive::stopped(&why)));
+        }
         let driven = drive::submit(&mut self.engine, now(), signed, &objects, &mut self.store);
         let index = driven.answer.map_err(CliError::Refused)?;
-        Ok((index, driven.orders))
+        orders.extend(driven.orders);
+        Ok((index, orders))
     }
 }
 

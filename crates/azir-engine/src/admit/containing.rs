@@ -17,7 +17,7 @@ use crate::fold::subsystem;
 use crate::view::IncidentView;
 
 /// `decision.recorded`: decided again from the logged input; nothing in it is taken on trust
-/// (R-24.2-6, R-9.1-6).
+/// (R-24.2-6, R-9.1-6). No cause is an input (D-041 O5). Implements R-2.2-1.
 pub(super) fn decide(
     cx: &Context<'_>,
     view: &IncidentView,

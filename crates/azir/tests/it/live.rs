@@ -147,3 +147,22 @@ fn a_second_deployment_in_the_same_place_is_refused() {
     assert!(again.err.contains("already"), "{}", again.err);
     live.shown();
 }
+
+#[test]
+fn a_ledger_restored_from_before_the_last_checkpoint_is_refused() {
+    let Some(live) = Live::begin("restored") else { return };
+    let copy = |from: &str, to: &str| {
+        std::fs::create_dir_all(live.dir.join(to)).unwrap();
+        for name in super::run::walk(&live.dir.join(from)) {
+            std::fs::copy(live.dir.join(from).join(&name), live.dir.join(to).join(&name)).unwrap();
+        }
+    };
+    copy("azir-data/ledger", "backup");
+    live.act("ana", "OCO", "role.assigned", ASSIGN, 0);
+    live.azir(&["export", "bundle"], 0);
+    std::fs::remove_dir_all(live.dir.join("azir-data/ledger")).unwrap();
+    copy("backup", "azir-data/ledger");
+    let old = live.azir(&["incident", "list"], 2);
+    assert!(old.err.contains("head"), "{}", old.err);
+    live.azir(&["export", "second"], 2);
+}
