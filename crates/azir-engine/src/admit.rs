@@ -92,6 +92,7 @@ pub fn admit(
     let known = |refusal| Refused { authenticated: true, refusal };
     let parsed = Body::parse(&event.kind, &event.body);
     let body = parsed.map_err(|u| known(Refusal::one(u.kind, u.what, u.rule, u.remedy)))?;
+    envelope::written_once(state, signed, &body).map_err(known)?;
     let cx = Context { state, policy, signed, actor: &event.actor, role, now, objects };
     let mut unmet = Vec::new();
     rules(&cx, &body, &mut unmet);

@@ -198,10 +198,10 @@ pub fn entry_holds(state: &State, view: &IncidentView, mode: RecoveryMode, scope
     match mode {
         RecoveryMode::SpeculativeBranchReset => replayed && !hard_conflict,
         RecoveryMode::ProtocolSafeRestart => replayed && hard_conflict,
-        RecoveryMode::FinalizedReplay => not_frozen(state, view).is_empty(),
+        RecoveryMode::FinalizedReplay => not_frozen(state).is_empty(),
         RecoveryMode::LocalRebuild => {
             let node = scope.strip_prefix("node:").map(|n| format!("{n}/"));
-            let open = not_frozen(state, view);
+            let open = not_frozen(state);
             !open.iter().any(|gate| node.as_ref().is_none_or(|n| gate.starts_with(n.as_str())))
         }
         // Entry of these two rests on restrictions, which no adapter reports yet.
@@ -376,12 +376,12 @@ fn counts(
 /// Own gates that must be closed before anything is loaded for a replay: all signing roles of the
 /// policy's nodes whose newest statement is not "closed" (27.2 step 2).
 #[must_use]
-pub fn not_frozen(state: &State, view: &IncidentView) -> Vec<String> {
+pub fn not_frozen(state: &State) -> Vec<String> {
     let nodes = state.policy.iter().flat_map(|p| &p.nodes);
     let gates = nodes.flat_map(|n| n.roles.iter().map(|r| (subsystem(&n.node, *r), *r)));
     gates
         .filter(|(name, role)| {
-            let known = view.gates.get(name).or_else(|| state.gates.get(name));
+            let known = state.gates.get(name);
             role.signs() && known.is_none_or(|g| g.open)
         })
         .map(|(name, _)| name)

@@ -401,6 +401,12 @@ fn command(view: &mut IncidentView, b: &MeasureCommanded, mark: Mark) {
         released: None,
     };
     view.measures.insert(b.measure.clone(), record);
+    // A restart decided before this stop knew nothing of it.
+    for role in &b.roles {
+        if let Some(restart) = view.restarts.get_mut(&subsystem(&b.node, *role)) {
+            restart.decision = None;
+        }
+    }
 }
 
 /// The record of a gate after a statement; `since` moves only when the gate changed state.

@@ -25,7 +25,7 @@ pub fn facts(
     now: Timestamp,
 ) -> PhaseFacts {
     let epoch_ms = view.network.as_ref().map_or(0, |n| n.newest.epoch_ms);
-    let gate = |name: &str| view.gates.get(name).or_else(|| state.gates.get(name));
+    let gate = |name: &str| state.gates.get(name);
     let roles = policy.nodes.iter().find(|n| n.node == target.node).map(|n| n.roles.clone());
     let phase = |name: String| match gate(&name) {
         Some(record) if record.open => {
@@ -45,7 +45,7 @@ pub fn facts(
         dwell: policy.dwell,
         // Application domains and mandates are not on this network yet: phase 7 stays shut.
         agents: AgentFacts { finality_healthy: healthy, ..AgentFacts::default() },
-        wave: wave(policy, view, target, epoch_ms, now),
+        wave: wave(state, policy, view, target, epoch_ms, now),
     }
 }
 
@@ -59,7 +59,7 @@ pub fn dwelt(state: &State, view: &IncidentView, now: Timestamp) -> u8 {
         let need = dwell_epochs(&policy.dwell, role);
         policy.nodes.iter().filter(|n| n.roles.contains(&role)).all(|n| {
             let name = subsystem(&n.node, role);
-            let gate = view.gates.get(&name).or_else(|| state.gates.get(&name));
+            let gate = state.gates.get(&name);
             gate.is_some_and(|g| g.open && epochs(g, epoch_ms, now) >= need)
         })
     };
@@ -74,6 +74,7 @@ fn epochs(record: &GateRecord, epoch_ms: u64, now: Timestamp) -> u64 {
 
 /// Own seats whose same role was brought back in this incident, the canary first.
 fn wave(
+    state: &State,
     policy: &Policy,
     view: &IncidentView,
     target: &Subsystem,
@@ -86,7 +87,7 @@ fn wave(
         .filter_map(|n| {
             let name = subsystem(&n.node, target.role);
             let carried = view.restarts.get(&name)?.carried.as_ref()?;
-            let gate = view.gates.get(&name)?;
+            let gate = state.gates.get(&name)?;
             Some((carried.index, n.node.clone(), gate))
         })
         .collect();

@@ -302,14 +302,15 @@ impl<D: Durable> Gate<D> {
     /// for it again, whatever criteria say (D-108). Implements R-40.0-9.
     pub fn mark_compromised(&mut self, now: Now, key: MachinePublic) {
         self.enter(now);
-        if key == self.key() {
+        let own = key == self.key();
+        if own {
             let detail = format!("key {key} is listed as compromised");
             self.find(now, FindingKind::KeyCompromised, None, detail.clone());
             self.close(now, ClosedBy::KeyCompromised, &detail);
         }
         let Ok(state) = &mut self.state else { return };
         if let Err(at) = state.compromised.binary_search(&key)
-            && state.compromised.len() < COMPROMISED_MAX
+            && (state.compromised.len() < COMPROMISED_MAX || own)
         {
             state.compromised.insert(at, key);
             let _latched_on_failure = self.persist(now);

@@ -3,6 +3,7 @@
 use azir_ledger::event::PublicKey;
 use azir_ledger::{SignedEvent, checkpoint};
 use azir_model::policy::Policy;
+use azir_model::refusal::Unmet;
 use azir_model::{Refusal, RefusalKind, Role};
 
 use crate::body::Body;
@@ -89,6 +90,37 @@ pub(super) fn authenticate(
         )
     })?;
     role_of(policy, signed)
+}
+
+/// One event, one entry, one way to write it: it stands nowhere in the log yet, its body has the
+/// form that the body itself is written in, and it quotes no entry that does not exist.
+pub(super) fn written_once(
+    state: &State,
+    signed: &SignedEvent,
+    body: &Body,
+) -> Result<(), Refusal> {
+    let event = signed.event();
+    let mut unmet = Vec::new();
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "7.3, D-014, D-022", remedy));
+    };
+    if let Some(index) = state.accepted.get(&signed.hash()) {
+        let what = format!("this very event is entry {index}");
+        refuse(RefusalKind::AppendOnly, what, "sign a new event for a new act");
+    }
+    if body.value() != event.body {
+        let what = format!("the body of {} is not in its own form", event.kind);
+        refuse(
+            RefusalKind::InvalidSchema,
+            what,
+            "write members by name, without empty optional ones",
+        );
+    }
+    if event.basis.is_some_and(|basis| basis > state.size) {
+        let what = format!("basis is beyond the {} entries of this log", state.size);
+        refuse(RefusalKind::InvalidSchema, what, "quote the size of the log that was seen");
+    }
+    Refusal::unless_met(unmet)
 }
 
 fn role_of(policy: &Policy, signed: &SignedEvent) -> Result<Role, Refusal> {

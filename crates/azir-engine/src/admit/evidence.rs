@@ -3,6 +3,7 @@
 use azir_model::class::{self, ConfirmationKind};
 use azir_model::evidence::private_key_format;
 use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::scope::Scope;
 
 use super::Context;
 use crate::body::{
@@ -19,6 +20,16 @@ pub(super) fn items(cx: &Context<'_>, b: &EvidenceItems, unmet: &mut Vec<Unmet>)
             "no item or no scope",
             "10.1, D-054",
             "name the scope and what is held of it",
+        ));
+    }
+    if !b.scope.is_empty()
+        && let Err(error) = b.scope.parse::<Scope>()
+    {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeInvalid,
+            format!("{:?}: {error}", b.scope),
+            "12.4, D-024, annex D.1",
+            "write kind:id as annex D.1 says",
         ));
     }
     for item in &b.items {

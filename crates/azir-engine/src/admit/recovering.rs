@@ -31,7 +31,7 @@ pub(super) fn replayed(
     unmet: &mut Vec<Unmet>,
 ) {
     cx.held(&b.report, "replay report", unmet);
-    for gate in facts::not_frozen(cx.state, view) {
+    for gate in facts::not_frozen(cx.state) {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
             format!("freeze: {gate} is not stated closed"),

@@ -12,7 +12,7 @@ use super::{Context, roles};
 use crate::body::{PhaseCarried, ReplayVerdict};
 use crate::facts;
 use crate::fold::subsystem;
-use crate::view::IncidentView;
+use crate::view::{IncidentView, MeasureRecord};
 
 /// `criterion.signed`: the criterion holds in the view, not only on paper. Implements R-29.1-1,
 /// R-29.1-2, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
@@ -165,9 +165,48 @@ pub(super) fn carry(
             restart::authorize(&file, cx.policy, event.subject, &event.log, &event.mode, cx.now);
         unmet.extend(judged.err().map(|r| r.unmet().to_vec()).unwrap_or_default());
     }
+    still_holds(cx, view, b, unmet);
     if let Err(refusal) =
         phase::may_open(&crate::phases::facts(cx.state, cx.policy, view, &b.subsystem, cx.now))
     {
         unmet.extend(refusal.unmet().to_vec());
+    }
+}
+
+/// What was measured when the criteria were signed is measured again at the moment of opening; a
+/// signer whose key was revoked since counts no more (D-051), and nobody opens what another
+/// incident holds shut until that incident has decided the same restart.
+fn still_holds(cx: &Context<'_>, view: &IncidentView, b: &PhaseCarried, unmet: &mut Vec<Unmet>) {
+    let (name, role) = (b.subsystem.to_string(), b.subsystem.role);
+    let observe = view.decision.as_ref().is_some_and(|d| d.observe_only);
+    let needed = |c: Criterion| !c.may_be_not_applicable_in(role, view.class, observe);
+    if needed(Criterion::Containment)
+        && let Some(why) = containment_fails(cx, view)
+    {
+        unmet.push(criteria_unmet(Criterion::Containment, &why));
+    }
+    if needed(Criterion::Replay) && !replay_matches(view) {
+        unmet.push(criteria_unmet(Criterion::Replay, "no matching replay report any more"));
+    }
+    let record = view.restarts.get(&name);
+    let decided = record.and_then(|r| r.decided.as_ref()).map(|mark| &mark.by);
+    let signers = record.into_iter().flat_map(|r| &r.criteria_by).chain(decided);
+    for who in signers.filter(|who| cx.state.revoked.contains_key(*who)) {
+        unmet.push(Unmet::new(
+            RefusalKind::KeyRevoked,
+            format!("{who} signed for {name}, and that key was revoked since"),
+            "21.2, D-051",
+            "let another person of the role sign the criterion, and decide again",
+        ));
+    }
+    let holds = |m: &MeasureRecord| {
+        m.released.is_none() && m.node == b.subsystem.node && m.roles.contains(&role)
+    };
+    let others = cx.state.incidents.values().filter(|o| o.id != view.id && o.is_open());
+    for other in others.filter(|o| o.measures.values().any(holds)) {
+        if other.restarts.get(&name).is_none_or(|r| r.decision.is_none()) {
+            let why = format!("incident {} holds {name} shut", other.id);
+            unmet.push(criteria_unmet(Criterion::Containment, &why));
+        }
     }
 }

@@ -199,3 +199,30 @@ fn attempts_of_known_actors_are_on_record() {
     let signed = by("agent:n1", &stage);
     only(&stage.submit(signed).unwrap_err(), K::NotAuthorized, "only the server");
 }
+
+#[test]
+fn one_event_has_one_way_to_be_written_and_quotes_no_entry_to_come() {
+    let mut stage = at(S::Detected);
+    let mut event = stage.event(&person(Role::OnCallOperator), Some(Role::OnCallOperator), &note());
+    event.body = json!(["seen"]);
+    only(&stage.submit(Stage::sign(&event)).unwrap_err(), K::InvalidSchema, "own form");
+    let mut event = stage.event(&person(Role::OnCallOperator), Some(Role::OnCallOperator), &note());
+    event.basis = Some(9_999);
+    only(&stage.submit(Stage::sign(&event)).unwrap_err(), K::InvalidSchema, "beyond");
+}
+
+/// R-7.3-1: the server asks before it submits; a verifier, which does not, finds the repeat.
+#[test]
+fn the_same_signed_event_is_admitted_once() {
+    let stage = at(S::Detected);
+    let signed = stage.entries.last().unwrap().signed.clone();
+    let admitted = crate::admit::admit(
+        stage.state(),
+        stage.engine.log(),
+        stage.engine.mode(),
+        &signed,
+        stage.now,
+        &stage.vault,
+    );
+    only(&admitted.unwrap_err().refusal, K::AppendOnly, "this very event is entry");
+}

@@ -212,7 +212,7 @@ fn roles_return_in_order_with_dwell_and_decision() {
     let of = subsystem("n1", NodeRole::Verifier);
     let decision = Digest::of(b"none");
     let bare = Body::PhaseCarried(PhaseCarried { subsystem: of.clone(), decision });
-    only(&stage.refused(Role::RecoveryOperator, &bare), K::CriteriaUnmet, "rc8");
+    among(&stage.refused(Role::RecoveryOperator, &bare), K::CriteriaUnmet, "rc8");
     stage.decide_restart(&subsystem("n1", NodeRole::Notary));
     let early = carry(&stage, "n1", NodeRole::Notary);
     let refusal = stage.refused(Role::RecoveryOperator, &early);
@@ -277,4 +277,63 @@ fn a_criterion_signer_does_not_carry_out_the_recovery() {
     as_jan(&mut stage, &give("operator:bogdan", Role::IncidentCommander));
     let recover = give("operator:jan", Role::RecoveryOperator);
     only(&stage.refused(Role::IncidentCommander, &recover), K::RoleConflict, "criterion_signer");
+}
+
+/// R-29.1-6: what rc2 and rc3 measured is measured again when the gate is to open.
+#[test]
+fn silence_of_the_gates_after_the_decision_stops_the_return() {
+    let mut stage = at(S::Recovering);
+    let of = subsystem("n1", NodeRole::Verifier);
+    stage.decide_restart(&of);
+    let body = carry(&stage, "n1", NodeRole::Verifier);
+    stage.wait(200_000);
+    only(&stage.refused(Role::RecoveryOperator, &body), K::CriteriaUnmet, "no statement within");
+    stage.restate();
+    stage.act(Role::RecoveryOperator, &body);
+}
+
+#[test]
+fn a_new_stop_ends_the_restart_decisions_of_its_roles() {
+    let mut stage = at(S::Recovering);
+    stage.decide_restart(&subsystem("n1", NodeRole::Verifier));
+    let body = carry(&stage, "n1", NodeRole::Verifier);
+    let mut again = stage.measure("n1");
+    again.measure = "m-again".to_owned();
+    stage.act(Role::OnCallOperator, &Body::MeasureCommanded(again));
+    among(&stage.refused(Role::RecoveryOperator, &body), K::CriteriaUnmet, "rc8");
+}
+
+/// A signature whose key was revoked since opens nothing.
+#[test]
+fn a_revoked_signer_counts_no_more_when_the_gate_is_to_open() {
+    let mut stage = at(S::Recovering);
+    stage.decide_restart(&subsystem("n1", NodeRole::Verifier));
+    let body = carry(&stage, "n1", NodeRole::Verifier);
+    let lead = crate::testing::person(Role::ConsensusLead);
+    let incident = stage.incident.take();
+    let revoked = Body::KeyRevoked(KeyRevoked { actor: lead.clone(), reason: "copied".to_owned() });
+    stage.approve(Role::IncidentCommander, &revoked);
+    stage.act(Role::SecurityLead, &revoked);
+    stage.incident = incident;
+    among(&stage.refused(Role::RecoveryOperator, &body), K::KeyRevoked, &lead);
+}
+
+#[test]
+fn what_another_incident_holds_shut_stays_shut_until_it_decided_too() {
+    let mut stage = at(S::Recovering);
+    stage.decide_restart(&subsystem("n1", NodeRole::Verifier));
+    let body = carry(&stage, "n1", NodeRole::Verifier);
+    stage.restate();
+    let first = stage.incident;
+    let (opened, id) = crate::testing::opening(
+        azir_model::IncidentClass::Consensus,
+        azir_model::Severity::Sev3High,
+    );
+    stage.incident = Some(id);
+    stage.machine("detector:conflicting-certificates", &Body::IncidentOpened(opened));
+    assert_ne!(stage.incident, first);
+    let other = stage.measure("n1");
+    stage.act(Role::OnCallOperator, &Body::MeasureCommanded(other));
+    stage.incident = first;
+    among(&stage.refused(Role::RecoveryOperator, &body), K::CriteriaUnmet, "holds n1/verifier");
 }
