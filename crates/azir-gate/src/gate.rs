@@ -267,7 +267,7 @@ impl<D: Durable> Gate<D> {
     ///
     /// # Errors
     /// A [`Refusal`]: `signature_invalid`, `not_authorized` (foreign control plane), `drill_only`,
-    /// `scope_invalid` (not this gate), `fenced` (a later lease is in force).
+    /// `scope_invalid` (not this gate), `fenced` (a later restart lease was accepted).
     pub fn obey(
         &mut self,
         now: Now,
@@ -279,14 +279,16 @@ impl<D: Durable> Gate<D> {
         if body.node != self.config.node || !body.roles.contains(&self.config.role) {
             unmet.push(scope(format!("for {} {:?}", body.node, body.roles)));
         }
-        let fence = self.state.as_ref().map_or(0, |s| s.fence);
+        // Only a restart that people decided ends an order. A renewal that overtook it, or a lease
+        // with a number from the sky, does not: closing never waits (rule of annex I).
+        let fence = self.state.as_ref().map_or(0, |s| s.restart_fence);
         if body.fence < fence {
-            let what = format!("directive {} is older than lease {fence}", body.fence);
+            let what = format!("directive {} is older than restart lease {fence}", body.fence);
             unmet.push(Unmet::new(RefusalKind::Fenced, what, "annex I, fence", NEWER));
         }
         Refusal::unless_met(unmet)?;
         if let Ok(state) = &mut self.state {
-            state.fence = body.fence;
+            state.fence = state.fence.max(body.fence);
         }
         self.acknowledges = directive.id().ok().map(|id| (id, bounded(&body.measure)));
         let detail =

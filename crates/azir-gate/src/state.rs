@@ -66,6 +66,9 @@ pub struct SignState {
     pub sequence: u64,
     /// Highest fence accepted.
     pub fence: u64,
+    /// Fence of the last lease that opened the latch: orders to close from before it are over.
+    #[serde(default)]
+    pub restart_fence: u64,
     /// No slot below this one is signed.
     pub floor: u64,
     /// Largest log seen.
@@ -124,6 +127,7 @@ impl SignState {
             key: keys.role.public(),
             sequence: 0,
             fence: 0,
+            restart_fence: 0,
             floor,
             seen_log: None,
             latches: Vec::new(),

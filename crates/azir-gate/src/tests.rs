@@ -431,6 +431,21 @@ fn a_directive_is_idempotent_and_does_not_outlive_a_later_lease() {
     granted(&mut gate, &world, &vote(1, "a"));
 }
 
+/// Closing never waits: neither a renewal that overtook the order nor a lease with a number from the
+/// sky keeps the gate open.
+#[test]
+fn a_renewal_with_a_higher_fence_does_not_fence_an_order_to_close() {
+    let mut world = World::new();
+    let mut gate = world.open(LeaseKind::Standing);
+    let delayed = world.directive();
+    world.fence = 9_000_000_000;
+    world.renew(&mut gate, LeaseKind::Standing).unwrap();
+    world.command(&mut gate, delayed).unwrap();
+    denied(&mut gate, &world, &vote(1, "a"));
+    let mut again = world.boot();
+    world.renew(&mut again, LeaseKind::Standing).unwrap_err();
+}
+
 /// R-40.0-9: a compromised key never opens, whatever criteria say.
 #[test]
 fn a_compromised_key_never_opens_again() {

@@ -101,6 +101,9 @@ impl<D: Durable> Gate<D> {
         let cleared = std::mem::take(&mut self.latches);
         if let Ok(state) = &mut self.state {
             state.fence = lease.fence;
+            if used.is_some() {
+                state.restart_fence = lease.fence;
+            }
             state.seen_log = Some(lease.checkpoint);
             state.latched_at = None;
             state.spend(used);
