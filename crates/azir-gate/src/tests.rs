@@ -431,8 +431,8 @@ fn a_directive_is_idempotent_and_does_not_outlive_a_later_lease() {
     granted(&mut gate, &world, &vote(1, "a"));
 }
 
-/// Closing never waits: neither a renewal that overtook the order nor a lease with a number from the
-/// sky keeps the gate open.
+/// Closing never waits: neither a renewal that overtook the order nor a lease with a number from
+/// the sky keeps the gate open.
 #[test]
 fn a_renewal_with_a_higher_fence_does_not_fence_an_order_to_close() {
     let mut world = World::new();

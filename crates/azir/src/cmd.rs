@@ -11,7 +11,9 @@ pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod verify;
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 
 use crate::error::CliError;
 
@@ -46,8 +48,42 @@ pub(crate) fn say(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(CliError::write(std::path::Path::new("standard output"), e))
+            Err(CliError::write(Path::new("standard output"), e))
         }
         _ => Ok(()),
     }
+}
+
+/// Largest key, roster, body, event or signature file that is read, in bytes.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
+
+/// Opens a regular file, also behind links. A pipe or device could wait or go on for ever.
+pub(crate) fn regular(path: &Path) -> Result<File, CliError> {
+    let meta = std::fs::metadata(path).map_err(|e| CliError::read(path, e))?;
+    if !meta.is_file() {
+        return Err(CliError::Usage(format!(
+            "{} is no regular file; copy the content into a file and name that",
+            path.display()
+        )));
+    }
+    File::open(path).map_err(|e| CliError::read(path, e))
+}
+
+/// Reads a regular file of at most [`INPUT_BYTES_MAX`] bytes.
+pub(crate) fn input(path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let read = regular(path)?.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|e| CliError::read(path, e))?;
+    if bytes.len() as u64 > INPUT_BYTES_MAX {
+        return Err(CliError::content(path, format!("longer than {INPUT_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// [`input`] as text.
+pub(crate) fn input_text(path: &Path) -> Result<String, CliError> {
+    String::from_utf8(input(path)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        CliError::content(path, format!("no text: byte {at} is not UTF-8"))
+    })
 }

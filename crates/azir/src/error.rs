@@ -1,5 +1,6 @@
 //! Errors of the command line: one variant for each remedy, each with a stable code and a page.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use azir_model::Refusal;
@@ -75,21 +76,24 @@ impl CliError {
         Self::Content { path: path.to_owned(), why: why.to_string() }
     }
 
-    /// Prints the error on standard error, as text or as one JSON object.
+    /// Prints the error on standard error, as text or as one JSON object. Nobody can be told when
+    /// standard error is closed or full: the exit code still says it.
     pub(crate) fn print(&self, json: bool) {
+        let mut text = String::new();
         if json {
             let value = serde_json::json!({
                 "code": self.code(), "exit": self.exit(), "error": self.to_string(),
                 "explain": format!("azir explain {}", self.code()),
             });
-            eprintln!("{value}");
+            text.push_str(&format!("{value}\n"));
         } else {
             match self {
                 // A refusal names its kinds itself, one line for each condition.
-                Self::Refused(refusal) => eprintln!("refused {refusal}"),
-                other => eprintln!("error {}: {other}", other.code()),
+                Self::Refused(refusal) => text.push_str(&format!("refused {refusal}\n")),
+                other => text.push_str(&format!("error {}: {other}\n", other.code())),
             }
-            eprintln!("  more: azir explain {}", self.code());
+            text.push_str(&format!("  more: azir explain {}\n", self.code()));
         }
+        let _untellable = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }

@@ -6,8 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use azir_engine::admit::{Refused, admit};
 use azir_engine::body::{BoundRunbook, LogCreated};
 use azir_engine::drive::{self, Keeper, Order};
 use azir_engine::{Body, Engine, Objects};
@@ -17,10 +18,11 @@ use azir_ledger::note::{SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry, Event, MachineKey, SignedEvent, Timestamp, canon, checkpoint};
 use azir_model::RunbookId;
 use azir_model::policy::{Machine, Policy};
+use azir_store::durable::DiskError;
 use azir_store::head::Head;
-use azir_store::ledger::LedgerStore;
+use azir_store::ledger::{LedgerStore, StoreError};
 use azir_store::port::Disk;
-use azir_store::vault::Vault;
+use azir_store::vault::{Vault, VaultError};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
@@ -89,18 +91,48 @@ impl Host {
                 dir.display()
             )));
         }
-        std::fs::create_dir_all(dir.join("keys")).map_err(|e| CliError::write(dir, e))?;
-        let server = make_key(&dir.join("keys/server.seed"))?;
+        if dir.join("keys/server.seed").exists() {
+            return Err(CliError::Usage(format!(
+                "{} is half-made by an init that was interrupted; remove it and run init again",
+                dir.display()
+            )));
+        }
+        let seed = new_seed()?;
+        let server = MachineKey::from_seed(seed);
         let id = format!("server:{name}");
         policy.machines.push(Machine { id: id.clone(), key: server.public() });
         policy.lease_signers = vec![id.clone()];
         policy.validate().map_err(CliError::Refused)?;
+        std::fs::create_dir_all(dir).map_err(|e| CliError::write(dir, e))?;
+        // Whoever makes `keys` owns the attempt and clears it away when it fails.
+        let others = PARTS.iter().any(|part| dir.join(part).exists());
+        let mine = std::fs::create_dir(dir.join("keys")).is_ok() && !others;
+        let made = write_key(&dir.join("keys/server.seed"), &seed)
+            .and_then(|()| Self::begin(dir, name, &id, policy, server));
+        if made.is_err() && mine {
+            for part in PARTS {
+                let _absent = std::fs::remove_dir_all(dir.join(part));
+            }
+            let _absent = std::fs::remove_file(dir.join("deployment.json"));
+            let _not_empty = std::fs::remove_dir(dir);
+        }
+        made
+    }
+
+    /// Ledger, vault, head and first entry of a deployment whose key file was made.
+    fn begin(
+        dir: &Path,
+        name: &str,
+        id: &str,
+        policy: Policy,
+        server: MachineKey,
+    ) -> Result<Self, CliError> {
         let log = checkpoint::origin(name, &server.public());
         let meta = Deployment {
             schema: "azir.deployment/1".to_owned(),
             log: log.clone(),
             mode: "live".to_owned(),
-            server: id.clone(),
+            server: id.to_owned(),
         };
         let mut host = Self::assemble(dir, &meta, server)?;
         let place = dir.join("head");
@@ -115,8 +147,8 @@ impl Host {
             let version = u64::from(loaded.version());
             runbooks.push(BoundRunbook { id: runbook, version, hash: loaded.hash().0, object });
         }
-        let created = Body::LogCreated(LogCreated { policy, server: id.clone(), runbooks });
-        let event = host.event(None, &id, None, &created);
+        let created = Body::LogCreated(LogCreated { policy, server: id.to_owned(), runbooks });
+        let event = host.event(None, id, None, &created);
         let signed = SignedEvent::by_machine(&event, &host.store.server);
         host.submit(signed.map_err(|e| CliError::Internal(e.to_string()))?)?;
         let bytes = canon::encode(&meta).map_err(|e| CliError::Internal(e.to_string()))?;
@@ -151,10 +183,17 @@ impl Host {
     fn assemble(dir: &Path, meta: &Deployment, server: MachineKey) -> Result<Self, CliError> {
         let ledger_dir = dir.join("ledger");
         std::fs::create_dir_all(&ledger_dir).map_err(|e| CliError::write(dir, e))?;
-        let ledger = LedgerStore::open(&ledger_dir, &meta.log)
-            .map_err(|e| CliError::read(&ledger_dir, e))?;
+        let ledger = patient(
+            || LedgerStore::open(&ledger_dir, &meta.log),
+            |e| matches!(e, StoreError::Disk(DiskError::Locked { .. })),
+        )
+        .map_err(|e| CliError::read(&ledger_dir, e))?;
         let vault_dir = dir.join("vault");
-        let vault = Vault::open(&vault_dir).map_err(|e| CliError::read(&vault_dir, e))?;
+        let vault = patient(
+            || Vault::open(&vault_dir),
+            |e| matches!(e, VaultError::Disk(DiskError::Locked { .. })),
+        )
+        .map_err(|e| CliError::read(&vault_dir, e))?;
         let mut engine = Engine::new(&meta.log, &meta.mode);
         for entry in ledger.read(0) {
             let entry = entry.map_err(|e| CliError::read(&ledger_dir, e))?;
@@ -229,6 +268,13 @@ impl Host {
         &self.store.vault
     }
 
+    /// What the rules say of a signed event now. Nothing is recorded.
+    pub(crate) fn judge(&self, signed: &SignedEvent) -> Result<(), Refused> {
+        let objects = VaultObjects(Vault::read_only(self.store.vault.dir()));
+        let engine = &self.engine;
+        admit(engine.state(), engine.log(), engine.mode(), signed, now(), &objects).map(|_| ())
+    }
+
     /// Submits a signed event; gives its position and the orders for gates that it released, after
     /// those of consequences that an earlier stop cut off.
     pub(crate) fn submit(&mut self, signed: SignedEvent) -> Result<(u64, Vec<Order>), CliError> {
@@ -244,17 +290,39 @@ impl Host {
     }
 }
 
-/// Makes the server's key file, readable by its owner only.
-fn make_key(path: &Path) -> Result<MachineKey, CliError> {
+/// Directories of a deployment.
+const PARTS: [&str; 4] = ["keys", "ledger", "vault", "head"];
+
+/// A new secret seed.
+fn new_seed() -> Result<[u8; 32], CliError> {
     let mut seed = [0; 32];
     let random = Path::new("/dev/urandom");
     let read = std::fs::File::open(random).and_then(|mut f| f.read_exact(&mut seed));
     read.map_err(|e| CliError::read(random, e))?;
+    Ok(seed)
+}
+
+/// Makes the server's key file, readable by its owner only.
+fn write_key(path: &Path, seed: &[u8; 32]) -> Result<(), CliError> {
     let hex: String = seed.iter().map(|b| format!("{b:02x}")).collect();
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut f| f.write_all(hex.as_bytes()).and_then(|()| f.sync_all()));
-    written.map_err(|e| CliError::write(path, e))?;
-    Ok(MachineKey::from_seed(seed))
+    written.map_err(|e| CliError::write(path, e))
+}
+
+/// How long a command waits for another that holds the ledger or the vault.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_STEP: Duration = Duration::from_millis(50);
+
+/// Opens what another process may hold for a moment; tries again for [`LOCK_WAIT`].
+fn patient<T, E>(open: impl Fn() -> Result<T, E>, held: impl Fn(&E) -> bool) -> Result<T, E> {
+    let begun = Instant::now();
+    loop {
+        match open() {
+            Err(e) if held(&e) && begun.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_STEP),
+            done => return done,
+        }
+    }
 }
 
 fn read_key(path: &Path) -> Result<MachineKey, CliError> {

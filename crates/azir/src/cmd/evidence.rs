@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use azir_engine::Body;
 use azir_engine::body::EvidenceItems;
-use azir_ledger::Digest;
+use azir_ledger::{Digest, Event};
 use azir_model::evidence::{Descriptor, Item, KEY_SCAN_BYTES_MAX, private_key_format};
 use azir_model::{Refusal, RefusalKind};
 
-use super::Talk;
-use super::act::{Author, finish};
+use super::act::{Author, finish, free, person_key, sign};
+use super::{Talk, input_text, regular};
 use crate::error::CliError;
 use crate::host::{Host, now};
 
@@ -40,36 +40,88 @@ pub(crate) struct Held {
 
 /// Stores the files and pins or collects them for one checklist item.
 pub(crate) fn add(talk: Talk, data: &Path, what: &Held, author: &Author) -> Result<(), CliError> {
+    // Without a readable seed the deployment does not open below.
+    let seed = input_text(&data.join("keys/server.seed")).unwrap_or_default();
     for file in &what.files {
-        refuse_keys(file)?;
+        refuse_keys(file, seed.trim())?;
     }
     let mut host = Host::open(data)?;
+    may_add(&mut host, what, author)?;
     let mut items = Vec::new();
     for file in &what.files {
         items.push(keep(talk, &host, file, what, author)?);
     }
-    let held = EvidenceItems { scope: what.scope.clone(), items, verified_by: None };
-    let body =
-        if what.collected { Body::EvidenceCollected(held) } else { Body::EvidencePinned(held) };
-    let event = host.event(Some(what.incident), &author.actor, Some(&author.role), &body);
+    let event = event(&host, what, items, author);
     finish(talk, &mut host, &event, author)
 }
 
-/// Nothing is stored when a file holds a private key (D-025).
-fn refuse_keys(file: &Path) -> Result<(), CliError> {
-    let mut head = Vec::new();
-    let open = File::open(file).map_err(|e| CliError::read(file, e))?;
-    open.take(KEY_SCAN_BYTES_MAX as u64)
-        .read_to_end(&mut head)
-        .map_err(|e| CliError::read(file, e))?;
-    match private_key_format(&head) {
-        None => Ok(()),
-        Some(format) => Err(CliError::Refused(Refusal::one(
-            RefusalKind::ForbiddenPower,
-            format!("{} holds a {format}", file.display()),
-            "10, 21.2, D-025",
-            "store a proof of exposure instead, for example a challenge signed with the key",
-        ))),
+fn event(host: &Host, what: &Held, items: Vec<Descriptor>, author: &Author) -> Event {
+    let held = EvidenceItems { scope: what.scope.clone(), items, verified_by: None };
+    let body =
+        if what.collected { Body::EvidenceCollected(held) } else { Body::EvidencePinned(held) };
+    host.event(Some(what.incident), &author.actor, Some(&author.role), &body)
+}
+
+/// Asks the engine's rules about an event without items before bytes are stored: who may not add
+/// evidence leaves none behind. An authenticated refusal is recorded like any other.
+fn may_add(host: &mut Host, what: &Held, author: &Author) -> Result<(), CliError> {
+    let trial = event(host, what, Vec::new(), author);
+    let Some(key) = &author.key else {
+        author.out.as_deref().map_or(Ok(()), free)?;
+        let policy = host.engine().state().policy.as_ref();
+        let person = policy.and_then(|p| p.person(&author.actor));
+        if person.is_some_and(|p| p.roles.iter().any(|r| r.as_str() == author.role)) {
+            return Ok(());
+        }
+        return Err(CliError::Refused(Refusal::one(
+            RefusalKind::NotAuthorized,
+            format!("{} is not eligible as {:?} in this log", author.actor, author.role),
+            "7.1, 11, D-017",
+            "name a person of the roster and one of that person's roles",
+        )));
+    };
+    let signed = sign(&trial, &person_key(key)?, key)?;
+    let Err(refused) = host.judge(&signed) else { return Ok(()) };
+    // That the trial has no items is no fault of the person.
+    let faults = refused.refusal.unmet().iter();
+    let faults: Vec<_> =
+        faults.filter(|u| u.kind != RefusalKind::EvidenceMissing).cloned().collect();
+    let refusal = Refusal::unless_met(faults);
+    if refusal.is_err() && refused.authenticated {
+        let _refused_too = host.submit(signed);
+    }
+    refusal.map_err(CliError::Refused)
+}
+
+/// How much of a window is seen again at the beginning of the next, in bytes: more than the texts
+/// of one key format lie apart.
+const OVERLAP_BYTES: usize = 64 * 1024;
+
+/// Nothing is stored when a file holds a private key (D-025), or this deployment's own. The whole
+/// file is read, in windows that overlap.
+fn refuse_keys(file: &Path, seed: &str) -> Result<(), CliError> {
+    let mut open = regular(file)?;
+    let mut window = Vec::with_capacity(KEY_SCAN_BYTES_MAX);
+    loop {
+        let room = (KEY_SCAN_BYTES_MAX - window.len()) as u64;
+        let read = open.by_ref().take(room).read_to_end(&mut window);
+        if read.map_err(|e| CliError::read(file, e))? == 0 {
+            return Ok(());
+        }
+        let own = || {
+            let seed = seed.as_bytes();
+            let held = !seed.is_empty() && window.windows(seed.len()).any(|w| w == seed);
+            held.then_some("private key: the seed of this deployment's server")
+        };
+        if let Some(format) = private_key_format(&window).or_else(own) {
+            return Err(CliError::Refused(Refusal::one(
+                RefusalKind::ForbiddenPower,
+                format!("{} holds a {format}", file.display()),
+                "10, 21.2, D-025",
+                "store a proof of exposure instead, for example a challenge signed with the key",
+            )));
+        }
+        window.drain(..window.len().saturating_sub(OVERLAP_BYTES));
     }
 }
 
@@ -80,7 +132,7 @@ fn keep(
     what: &Held,
     author: &Author,
 ) -> Result<Descriptor, CliError> {
-    let open = File::open(file).map_err(|e| CliError::read(file, e))?;
+    let open = regular(file)?;
     let size = open.metadata().map_err(|e| CliError::read(file, e))?.len();
     let bar = talk.progress(size);
     bar.set_message(file.display().to_string());

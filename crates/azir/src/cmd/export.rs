@@ -1,10 +1,12 @@
 //! `azir export DIR`: the whole log with its evidence as a bundle that anyone can check.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use azir_ledger::bundle::{Export, ExportError, export};
-use azir_ledger::canon;
+use azir_ledger::{Digest, canon};
 use azir_store::bundle_dir::BundleWriter;
+use serde_json::Value;
 
 use super::{Talk, say};
 use crate::error::CliError;
@@ -12,6 +14,7 @@ use crate::host::Host;
 
 /// Signs a checkpoint and writes the bundle.
 pub(crate) fn run(talk: Talk, data: &Path, out: &Path) -> Result<(), CliError> {
+    outside(data, out)?;
     let host = Host::open(data)?;
     let note = host.checkpoint(data)?;
     let state = host.engine().state();
@@ -35,8 +38,10 @@ pub(crate) fn run(talk: Talk, data: &Path, out: &Path) -> Result<(), CliError> {
         .ledger()
         .read(0)
         .map(|entry| entry.map_err(|e| io("ledger".to_owned(), std::io::Error::other(e))));
+    let named = named(&host, data)?;
     let pieces = host.vault().list().map_err(|e| CliError::read(data, e))?;
-    let mut evidence = pieces.into_iter().map(|digest| {
+    let pieces = pieces.into_iter().filter(|digest| named.contains(digest));
+    let mut evidence = pieces.map(|digest| {
         let piece = host.vault().open_piece(&digest);
         let piece = piece.map_err(|e| io(digest.to_string(), std::io::Error::other(e)))?;
         Ok((digest, Box::new(piece) as Box<dyn std::io::Read>))
@@ -50,4 +55,51 @@ pub(crate) fn run(talk: Talk, data: &Path, out: &Path) -> Result<(), CliError> {
         return say(&format!("{value}\n"));
     }
     say(&format!("{} entries in {place}\nverify: azir verify {place}\n", state.size))
+}
+
+/// A bundle inside the deployment could be taken for a part of it.
+fn outside(data: &Path, out: &Path) -> Result<(), CliError> {
+    let Ok(data) = data.canonicalize() else { return Ok(()) };
+    let full = std::path::absolute(out).map_err(|e| CliError::write(out, e))?;
+    // The target does not exist yet: the nearest directory above it does.
+    if full.ancestors().find_map(|p| p.canonicalize().ok()).is_some_and(|p| p.starts_with(&data)) {
+        return Err(CliError::Usage(format!(
+            "{} is inside the deployment {}; name a place outside",
+            out.display(),
+            data.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Every hash that the log's events and records name. The vault may hold more: pieces of an
+/// `azir evidence` that was refused or cut off belong to no event.
+fn named(host: &Host, data: &Path) -> Result<BTreeSet<Digest>, CliError> {
+    let mut found = BTreeSet::new();
+    for entry in host.ledger().read(0) {
+        let entry = entry.map_err(|e| CliError::read(data, e))?;
+        hashes(&entry.signed.event().body, &mut found);
+    }
+    for view in host.engine().state().incidents.values() {
+        let record = serde_json::to_value(&view.record);
+        hashes(&record.map_err(|e| CliError::Internal(e.to_string()))?, &mut found);
+    }
+    Ok(found)
+}
+
+/// The hashes in a value, as verification of a bundle looks for them.
+fn hashes(value: &Value, found: &mut BTreeSet<Digest>) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => found.extend(hash(text)),
+        Value::Array(items) => items.iter().for_each(|item| hashes(item, found)),
+        Value::Object(members) => members.iter().for_each(|(name, item)| {
+            found.extend(hash(name));
+            hashes(item, found);
+        }),
+    }
+}
+
+fn hash(text: &str) -> Option<Digest> {
+    text.strip_prefix("sha256:").unwrap_or(text).parse().ok()
 }

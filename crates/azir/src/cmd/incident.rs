@@ -47,9 +47,6 @@ pub(crate) fn open(
     let id = record.id().map_err(internal)?;
     let body = Body::IncidentOpened(IncidentOpened { record, scopes, evidence: vec![] });
     let event = host.event(Some(id.0), &author.actor, Some(&author.role), &body);
-    if !talk.json {
-        say(&format!("incident {id}\n"))?;
-    }
     finish(talk, &mut host, &event, author)
 }
 
@@ -83,11 +80,20 @@ pub(crate) fn list(talk: Talk, data: &Path) -> Result<(), CliError> {
     say(&out)
 }
 
+/// Fewest digits that name an incident: fewer would soon name several.
+const PREFIX_DIGITS_MIN: usize = 4;
+
 /// Finds an incident by its id or by the beginning of it.
 fn find<'h>(host: &'h Host, id: &str) -> Result<&'h IncidentView, CliError> {
+    if id.len() < PREFIX_DIGITS_MIN || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(CliError::Usage(format!(
+            "{id:?} names no incident: give at least {PREFIX_DIGITS_MIN} hex digits of its id"
+        )));
+    }
+    let id = id.to_ascii_lowercase();
     let state = host.engine().state();
     let hits: Vec<_> =
-        state.incidents.values().filter(|v| v.id.to_string().starts_with(id)).collect();
+        state.incidents.values().filter(|v| v.id.to_string().starts_with(&id)).collect();
     match hits.as_slice() {
         [one] => Ok(one),
         [] => Err(CliError::Usage(format!("no incident begins with {id:?}"))),
@@ -97,7 +103,7 @@ fn find<'h>(host: &'h Host, id: &str) -> Result<&'h IncidentView, CliError> {
 
 /// The whole id of an incident that is named by its beginning.
 pub(crate) fn id_of(data: &Path, id: &str) -> Result<Digest, CliError> {
-    if let Ok(id) = id.parse::<IncidentId>() {
+    if let Ok(id) = id.to_ascii_lowercase().parse::<IncidentId>() {
         return Ok(id.0);
     }
     let host = Host::open(data)?;
