@@ -252,8 +252,8 @@ pub struct Directive {
     pub measure: String,
     /// The incident that it belongs to.
     pub incident: IncidentId,
-    /// Number from the same rising counter as the fences of leases: it ends every lease of these
-    /// roles with a lower or equal fence, and a later lease is not touched when it is sent again.
+    /// Number from the same rising counter as the fences of leases. Only the lease of a later
+    /// restart decision fences it: a renewal, however high its number, keeps no gate open.
     pub fence: u64,
     /// Why, in the words of the person or policy.
     pub reason: String,

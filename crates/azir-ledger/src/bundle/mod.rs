@@ -27,6 +27,9 @@ pub use report::{Anchor, Counts, Finding, FindingKind, Report};
 pub use verify::{Options, Presented, Trusted, verify};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Digest;
 
 /// The `format` member of [`BundleInfo`]: any other text is refused, never read by older rules.
 pub const BUNDLE_FORMAT: &str = "azir.bundle/1";
@@ -47,4 +50,23 @@ pub struct BundleInfo {
     pub size: u64,
     /// Cosignatures that the final checkpoint must carry.
     pub quorum: u64,
+}
+
+/// Gives `found` every hash that a value names, in a member's name or text, plain or behind
+/// `sha256:`. Verification counts such evidence as named, and an exporter takes it along.
+pub fn hashes_in(value: &Value, found: &mut dyn FnMut(Digest)) {
+    let text = |text: &str, found: &mut dyn FnMut(Digest)| {
+        if let Ok(hash) = text.strip_prefix("sha256:").unwrap_or(text).parse() {
+            found(hash);
+        }
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(named) => text(named, found),
+        Value::Array(items) => items.iter().for_each(|item| hashes_in(item, found)),
+        Value::Object(members) => members.iter().for_each(|(name, item)| {
+            text(name, found);
+            hashes_in(item, found);
+        }),
+    }
 }

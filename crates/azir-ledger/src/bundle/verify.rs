@@ -311,25 +311,11 @@ impl Check<'_> {
 
     /// Marks all evidence named in a value, by its plain or a tagged hash.
     pub(super) fn name_evidence(&mut self, value: &serde_json::Value) {
-        use serde_json::Value::{Array, Bool, Null, Number, Object, String};
-        match value {
-            Null | Bool(_) | Number(_) => {}
-            String(text) => self.name_text(text),
-            Array(items) => items.iter().for_each(|item| self.name_evidence(item)),
-            Object(members) => members.iter().for_each(|(key, item)| {
-                self.name_text(key);
-                self.name_evidence(item);
-            }),
-        }
-    }
-
-    fn name_text(&mut self, text: &str) {
-        let text = text.strip_prefix("sha256:").unwrap_or(text);
-        if let Ok(hash) = text.parse::<Digest>()
-            && let Some(digest) = self.stock.aliases.get(&hash)
-        {
-            self.stock.unnamed.remove(digest);
-        }
+        super::hashes_in(value, &mut |hash| {
+            if let Some(digest) = self.stock.aliases.get(&hash) {
+                self.stock.unnamed.remove(digest);
+            }
+        });
     }
 
     /// What was there and was not accounted for.

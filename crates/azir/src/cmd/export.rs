@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use azir_ledger::bundle::{Export, ExportError, export};
+use azir_ledger::bundle::{Export, ExportError, export, hashes_in};
 use azir_ledger::{Digest, canon};
 use azir_store::bundle_dir::BundleWriter;
-use serde_json::Value;
 
 use super::{Talk, say};
 use crate::error::CliError;
@@ -78,28 +77,12 @@ fn named(host: &Host, data: &Path) -> Result<BTreeSet<Digest>, CliError> {
     let mut found = BTreeSet::new();
     for entry in host.ledger().read(0) {
         let entry = entry.map_err(|e| CliError::read(data, e))?;
-        hashes(&entry.signed.event().body, &mut found);
+        hashes_in(&entry.signed.event().body, &mut |hash| _ = found.insert(hash));
     }
     for view in host.engine().state().incidents.values() {
         let record = serde_json::to_value(&view.record);
-        hashes(&record.map_err(|e| CliError::Internal(e.to_string()))?, &mut found);
+        let record = record.map_err(|e| CliError::Internal(e.to_string()))?;
+        hashes_in(&record, &mut |hash| _ = found.insert(hash));
     }
     Ok(found)
-}
-
-/// The hashes in a value, as verification of a bundle looks for them.
-fn hashes(value: &Value, found: &mut BTreeSet<Digest>) {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        Value::String(text) => found.extend(hash(text)),
-        Value::Array(items) => items.iter().for_each(|item| hashes(item, found)),
-        Value::Object(members) => members.iter().for_each(|(name, item)| {
-            found.extend(hash(name));
-            hashes(item, found);
-        }),
-    }
-}
-
-fn hash(text: &str) -> Option<Digest> {
-    text.strip_prefix("sha256:").unwrap_or(text).parse().ok()
 }
