@@ -12,6 +12,8 @@ mod input;
 mod merge;
 mod output;
 mod profile;
+#[cfg(test)]
+mod properties;
 mod select;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,14 @@ mod wire;
 
 pub mod advise;
 pub mod approval;
+pub mod cause;
 pub mod class;
 pub mod decision;
 pub mod directive;
 pub mod emergency;
 pub mod evidence;
+pub mod exit_only;
+pub mod keep;
 pub mod lifecycle;
 pub mod phase;
 pub mod policy;
@@ -28,6 +31,7 @@ pub mod scope;
 pub mod severity;
 pub mod vocab;
 
+pub use cause::{Adversarial, RootKind};
 pub use record::{IncidentId, OpeningRecord};
 pub use refusal::{Refusal, RefusalKind};
 pub use vocab::{

@@ -227,4 +227,6 @@ fn with_lead(act: Act, ctx: &Ctx) -> Permission {
 }
 
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::action::{ActionSet, RoleSet};
 use super::input::{Channel, Flag, Input, Origin, Path};
 use super::output::{Authority, Ends, Measure, Numbers, Reason};
 use crate::scope::{Scope, ScopeKind};
-use crate::vocab::{BlastRank, Choice, Severity};
+use crate::vocab::{BlastRank, Choice, IncidentClass, Severity};
 
 /// Subjects of a scope that covers everything and has no entry of its own.
 const EVERYTHING: u64 = azir_ledger::canon::INTEGER_MAX;
@@ -345,6 +345,9 @@ impl Builder<'_> {
         }
         if !local && channel.origin == Origin::Own {
             return Some(Reason::OwnOrigin);
+        }
+        if !local && self.input.incident.class() == IncidentClass::ObservabilityOnly {
+            return Some(Reason::ObservesOnly);
         }
         None
     }

@@ -192,6 +192,7 @@ const fn why(reason: Reason) -> &'static str {
         Reason::NotOffered => "the finalized parameters do not offer this effect here",
         Reason::SeatsBelowQuorum => "fewer than a quorum of seats would count",
         Reason::OwnOrigin => "a protocol measure for a harm of own origin",
+        Reason::ObservesOnly => "observability only has no effect to stop: reclassify first",
         Reason::SystemicConditions => "the three conditions of 12.3 do not hold",
         Reason::PathAbsent => "the path does not exist",
         Reason::EmergencyPredicate => "the emergency predicate is false",

@@ -109,6 +109,8 @@ wire_enum! {
         SeatsBelowQuorum = "seats_below_quorum",
         /// A protocol measure for a harm of own origin.
         OwnOrigin = "own_origin",
+        /// The class says that there is no operational effect: reclassify first (3.1, D-019).
+        ObservesOnly = "observes_only",
         /// The three conditions of 12.3 do not hold (D-067).
         SystemicConditions = "systemic_conditions",
         /// The path does not exist.
@@ -136,7 +138,9 @@ impl Reason {
             Self::NodesWouldDiffer => Verdict::Ambiguous,
             Self::ScopeUnresolved | Self::HeightDisputed | Self::NotOffered => Verdict::Ambiguous,
             Self::SeatsBelowQuorum => Verdict::StopsFinality,
-            Self::OwnOrigin | Self::SystemicConditions => Verdict::BroaderThanHarm,
+            Self::OwnOrigin | Self::ObservesOnly | Self::SystemicConditions => {
+                Verdict::BroaderThanHarm
+            }
             Self::PathAbsent | Self::EmergencyPredicate | Self::RestartGrounds => {
                 Verdict::NoAuthority
             }

@@ -10,7 +10,7 @@ use crate::scope::ScopeKind;
 use crate::vocab::{BlastRank, Choice, IncidentClass, NodeRole, Severity};
 
 /// The numbers above the table of D.9.
-fn base(class: IncidentClass, severity: Severity, rank: u8) -> Input {
+pub(super) fn base(class: IncidentClass, severity: Severity, rank: u8) -> Input {
     let path = |delay_s| Some(Path { delay_s, ..Path::default() });
     Input {
         version: VERSION,
@@ -48,7 +48,7 @@ fn base(class: IncidentClass, severity: Severity, rank: u8) -> Input {
     }
 }
 
-fn scope(text: &str) -> Scope {
+pub(super) fn scope(text: &str) -> Scope {
     text.parse().unwrap()
 }
 
@@ -90,7 +90,7 @@ fn channel(at: &str, origin: Origin, actions: &[Action], t_harm: u64) -> Channel
     }
 }
 
-fn network(at: &str, actions: &[Action]) -> Channel {
+pub(super) fn network(at: &str, actions: &[Action]) -> Channel {
     channel(at, Origin::Network, actions, 0)
 }
 
@@ -560,7 +560,7 @@ fn any_channel() -> impl Strategy<Value = Channel> {
 }
 
 prop_compose! {
-    fn any_input()(
+    pub(super) fn any_input()(
         channels in prop::collection::vec(any_channel(), 0..4),
         class in prop::sample::select(IncidentClass::ALL),
         severity in prop::sample::select(Severity::ALL),
