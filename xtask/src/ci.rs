@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use crate::workspace::{Workspace, cargo, root};
-use crate::{Outcome, tidy, trace};
+use crate::{Outcome, history, tidy, trace};
 
 /// The drill whose bundles are checked with stock tools only.
 const DRILL: &str = "conflicting-notarization";
@@ -53,6 +53,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         let results = results.to_string_lossy().into_owned();
         trace::run(&["--check".to_owned(), "--results".to_owned(), results])
     }));
+    steps.push(step("history", history::check_if_present));
     steps.push(step("bundle", || bundle(&target)));
     Ok(summary(&steps, &results))
 }

@@ -1,272 +1,153 @@
-//! `cargo xtask history`: scores the advice of azir-model on recorded incidents.
+//! `cargo xtask history`: scores the advice of azir-model on recorded incidents, and writes or
+//! checks `docs/HISTORY.md`.
 //!
 //! A record tells what was known at detection, what was done, and a coder's judgement of what
 //! AZ-015 asks for. The judgement is one person's; a disagreement is a reason to look, not proof
-//! of an error, so every one is listed.
+//! of an error, so every one is listed, with a reason from the rules.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+mod census;
+mod page;
+mod reasons;
+mod record;
+mod score;
 
-use azir_model::advise::{Advice, Fact, Situation, advise};
-use azir_model::{Choice, IncidentClass, Severity};
-use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
+use azir_model::advise::advise;
+
+use self::census::{Case, lone_signals};
+use self::page::{Scores, page};
+use self::reasons::{Clauses, Reasons};
+use self::record::Record;
+use self::score::{Disagreement, Score};
 use crate::{Outcome, workspace};
 
-/// Records with another scheme are refused rather than misread.
-const SCHEMA: &str = "az-015-history/1";
+/// The page, relative to the root.
+const PAGE: &str = "docs/HISTORY.md";
+/// The records, beside the clone.
+const DATA: &str = "../shared/data/history";
 
-/// The parts of a record that scoring needs; `detection` alone goes into the advice.
-#[derive(Deserialize)]
-struct Record {
-    schema: String,
-    id: String,
-    detection: Situation,
-    #[serde(rename = "final")]
-    outcome: Final,
-    expected: Expected,
+#[derive(Default)]
+struct Options {
+    json: bool,
+    check: bool,
+    data: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
-struct Final {
-    class: IncidentClass,
-}
-
-#[derive(Deserialize)]
-struct Expected {
-    severity_min: Severity,
-    severity_max: Severity,
-    containment_acceptable: Vec<Choice>,
-    containment_unacceptable: Vec<Choice>,
-    emergency_escalation: Escalation,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Escalation {
-    Yes,
-    No,
-    Either,
-}
-
-impl fmt::Display for Escalation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Either => "either",
-        })
-    }
-}
-
-#[derive(Serialize)]
-struct Disagreement {
-    id: String,
-    about: &'static str,
-    said: String,
-    expected: String,
-}
-
-/// Counts over all records, and every disagreement.
-#[derive(Default, Serialize)]
-struct Score {
-    records: usize,
-    plainly_wrong: usize,
-    every_measure_acceptable: usize,
-    false_escalation: usize,
-    severity_in_range: usize,
-    class: usize,
-    class_among_alternatives: usize,
-    disagreements: Vec<Disagreement>,
-}
-
-impl Score {
-    /// The targets of docs/advise.md, stated for 48 records and scaled to those present.
-    fn meets_targets(&self) -> bool {
-        let at_most_one = |count: usize| count <= 1;
-        let at_least = |count: usize, of_48: usize| count * 48 >= of_48 * self.records;
-        at_most_one(self.plainly_wrong)
-            && at_most_one(self.false_escalation)
-            && at_least(self.every_measure_acceptable, 41)
-            && at_least(self.severity_in_range, 45)
-            && at_least(self.class, 38)
-            && at_least(self.class_among_alternatives, 46)
-    }
-
-    fn add(&mut self, record: &Record, found: &Advice) {
-        let expected = &record.expected;
-        self.records += 1;
-        let outside = |list: &[Choice]| found.containment.iter().any(|c| !list.contains(c));
-        let inside = |list: &[Choice]| found.containment.iter().any(|c| list.contains(c));
-        let measures = || names(&found.containment);
-        if inside(&expected.containment_unacceptable) {
-            self.plainly_wrong += 1;
-            let against = format!("none of {}", names(&expected.containment_unacceptable));
-            self.disagree(record, "plainly wrong", measures(), against);
-        }
-        if outside(&expected.containment_acceptable) {
-            let accepted = format!("only {}", names(&expected.containment_acceptable));
-            self.disagree(record, "measures", measures(), accepted);
-        } else {
-            self.every_measure_acceptable += 1;
-        }
-        self.escalation(record, found.emergency_escalation);
-        if (expected.severity_min..=expected.severity_max).contains(&found.severity) {
-            self.severity_in_range += 1;
-        } else {
-            let range = format!("{} to {}", expected.severity_min, expected.severity_max);
-            self.disagree(record, "severity", found.severity.to_string(), range);
-        }
-        self.classes(record, found);
-    }
-
-    /// Only a false yes counts against us; a missing one is listed.
-    fn escalation(&mut self, record: &Record, said: Fact) {
-        let expected = record.expected.emergency_escalation;
-        let agrees = match expected {
-            Escalation::Either => true,
-            Escalation::Yes => said == Fact::Yes,
-            Escalation::No => said != Fact::Yes,
-        };
-        self.false_escalation += usize::from(!agrees && expected == Escalation::No);
-        if !agrees {
-            self.disagree(record, "escalation", said.to_string(), expected.to_string());
-        }
-    }
-
-    fn classes(&mut self, record: &Record, found: &Advice) {
-        let class = record.outcome.class;
-        let among = found.class == class || found.class_alternatives.contains(&class);
-        self.class += usize::from(found.class == class);
-        self.class_among_alternatives += usize::from(among);
-        if found.class != class {
-            let about = if among { "class" } else { "class, not even an alternative" };
-            let said = format!("{} or {}", found.class, names(&found.class_alternatives));
-            self.disagree(record, about, said, class.to_string());
-        }
-    }
-
-    fn disagree(&mut self, record: &Record, about: &'static str, said: String, expected: String) {
-        self.disagreements.push(Disagreement { id: record.id.clone(), about, said, expected });
-    }
-
-    fn print(&self, title: &str) {
-        println!("{title}");
-        let rows = [
-            ("plainly wrong", self.plainly_wrong, "at most 1"),
-            ("every measure acceptable", self.every_measure_acceptable, "at least 41 of 48"),
-            ("false escalation", self.false_escalation, "at most 1"),
-            ("severity in range", self.severity_in_range, "at least 45 of 48"),
-            ("final class", self.class, "at least 38 of 48"),
-            ("class among alternatives", self.class_among_alternatives, "at least 46 of 48"),
-        ];
-        for (name, count, target) in rows {
-            println!("  {name:<26}{count:>3} of {:<4}target {target}", self.records);
-        }
-        for d in &self.disagreements {
-            println!("  - {}: {}: said {}; expected {}", d.id, d.about, d.said, d.expected);
-        }
-    }
-}
-
-fn names<T: fmt::Display>(items: &[T]) -> String {
-    let names: Vec<String> = items.iter().map(ToString::to_string).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-/// `history [--data DIR] [--json]`; true when the targets are met without the reporter's proposal.
-pub(crate) fn run(args: &[String]) -> Outcome {
-    let mut json = false;
-    let mut data = None;
+fn options(args: &[String]) -> Result<Options, String> {
+    let mut options = Options::default();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.as_str() {
-            "--json" => json = true,
-            "--data" => data = Some(PathBuf::from(rest.next().ok_or("--data needs a directory")?)),
+            "--json" => options.json = true,
+            "--check" => options.check = true,
+            "--data" => {
+                let dir = rest.next().ok_or("--data needs a directory")?;
+                options.data = Some(PathBuf::from(dir));
+            }
             other => {
-                return Err(format!("unknown argument {other:?}; history [--data DIR] [--json]"));
+                return Err(format!(
+                    "unknown argument {other:?}; history [--check] [--data DIR] [--json]"
+                ));
             }
         }
     }
-    let data = data.unwrap_or_else(|| workspace::root().join("../shared/data/history"));
-    let records = read(&data)?;
-    let mut without = Score::default();
-    let mut with = Score::default();
-    for record in &records {
-        without.add(record, &advise(&record.detection.clone().without_proposal()));
-        with.add(record, &advise(&record.detection));
+    Ok(options)
+}
+
+/// Scores, and writes the page, or with `--check` or `--json` compares it. Other records than the
+/// shared ones (`--data`) are only scored. True when the targets are met without the reporter's
+/// proposal, every disagreement has its reason, and the page is as it should be.
+///
+/// # Errors
+/// Arguments, or records and data files that cannot be read.
+pub(crate) fn run(args: &[String]) -> Outcome {
+    let options = options(args)?;
+    let shared = options.data.is_none();
+    let data = options.data.unwrap_or_else(|| workspace::root().join(DATA));
+    let records = record::read(&data)?;
+    let (without, with) = scores(&records);
+    let mut problems = Vec::new();
+    if !without.meets_targets() {
+        problems.push("the score without the proposal misses the line".to_owned());
     }
-    if json {
+    if shared {
+        let scores = Scores { without: &without, with: &with };
+        problems.extend(explained(&records, &scores, options.check || options.json)?);
+    }
+    if options.json {
         let report = serde_json::json!({
             "without_proposal": without,
             "with_proposal": with,
             "targets_met": without.meets_targets(),
+            "problems": problems,
         });
         println!("{report:#}");
     } else {
         without.print("Without the reporter's proposal");
         with.print("With the reporter's proposal");
         println!("The rules were written with these records at hand: this is no held-out score.");
-    }
-    Ok(without.meets_targets())
-}
-
-fn read(dir: &Path) -> Result<Vec<Record>, String> {
-    let entries = std::fs::read_dir(dir).map_err(|e| {
-        format!("no history records at {}: {e}; name their directory with --data", dir.display())
-    })?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| format!("couldn't list {}: {e}", dir.display()))?.path();
-        if path.extension().is_some_and(|e| e == "toml") {
-            paths.push(path);
+        for problem in &problems {
+            println!("history: {problem}");
         }
+        println!("history: {} records, {} problems", records.len(), problems.len());
     }
-    paths.sort();
-    if paths.is_empty() {
-        return Err(format!("{} holds no record (*.toml)", dir.display()));
-    }
-    paths.iter().map(|path| read_one(path)).collect()
+    Ok(problems.is_empty())
 }
 
-fn read_one(path: &Path) -> Result<Record, String> {
-    let place = |e: &dyn fmt::Display| format!("couldn't read {}: {e}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|e| place(&e))?;
-    let record: Record = toml::from_str(&text).map_err(|e| place(&e))?;
-    if record.schema != SCHEMA {
-        return Err(place(&format!("schema {:?} is not {SCHEMA}", record.schema)));
+/// `history --check`, where the shared records are; says visibly that it was skipped elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn check_if_present() -> Outcome {
+    let data = workspace::root().join(DATA);
+    if !data.is_dir() {
+        println!("history: SKIPPED: {} is absent; {PAGE} was not checked", data.display());
+        return Ok(true);
     }
-    Ok(record)
+    run(&["--check".to_owned()])
+}
+
+fn scores(records: &[Record]) -> (Score, Score) {
+    let (mut without, mut with) = (Score::default(), Score::default());
+    for record in records {
+        without.add(record, &advise(&record.detection.clone().without_proposal()));
+        with.add(record, &advise(&record.detection));
+    }
+    (without, with)
+}
+
+/// Compares disagreements and reasons, counts who meets which rule, and keeps the page.
+fn explained(records: &[Record], scores: &Scores<'_>, check: bool) -> Result<Vec<String>, String> {
+    let reasons = Reasons::load()?;
+    let all = scores.without.disagreements.iter().chain(&scores.with.disagreements);
+    let all: Vec<&Disagreement> = all.collect();
+    let clauses = Clauses::load();
+    let mut problems = reasons.problems(&all, &clauses);
+    let cases: Vec<Case<'_>> = records.iter().map(Case::new).collect();
+    for rule in &reasons.rule {
+        let lost = rule.rules.iter().filter(|c| !clauses.has(c));
+        let lost = lost.map(|c| format!("{}: {c:?} is no clause; correct it", rule.says));
+        let faults = lost.chain(rule.fault(&rule.met_by(&cases)));
+        problems.extend(faults.map(|f| format!("{}: {f}", reasons::FILE)));
+    }
+    let text = page(scores, &reasons, &cases, &lone_signals(records));
+    let path = workspace::root().join(PAGE);
+    if check {
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
+            problems.push(format!("{PAGE} is out of date; run `cargo xtask history` and commit"));
+        }
+    } else if problems.is_empty() {
+        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    } else {
+        problems.push(format!("{PAGE} was not written: solve the above first"));
+    }
+    Ok(problems)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(acceptable: &str, unacceptable: &str, escalation: &str) -> Record {
-        let text = format!(
-            "schema = \"{SCHEMA}\"\nid = \"x\"\n[detection]\nblast_radius = \"operator\"\n\
-             harm_tempo = \"minutes\"\n[[detection.signals]]\ncode = \"clock_skew\"\n\
-             when = \"at_detection\"\n[final]\nclass = \"INC_INFRASTRUCTURE\"\n[expected]\n\
-             severity_min = \"SEV_0_INFO\"\nseverity_max = \"SEV_5_SYSTEMIC\"\n\
-             containment_acceptable = [{acceptable}]\ncontainment_unacceptable = [{unacceptable}]\n\
-             emergency_escalation = \"{escalation}\"\n"
-        );
-        toml::from_str(&text).unwrap()
-    }
-
-    #[test]
-    fn a_measure_outside_the_accepted_ones_is_counted_and_listed() {
-        let mut score = Score::default();
-        let good = record("\"local_service_halt\"", "", "either");
-        score.add(&good, &advise(&good.detection));
-        assert!(score.disagreements.is_empty() && score.meets_targets());
-        let bad = record("\"observe_only\"", "\"local_service_halt\"", "yes");
-        score.add(&bad, &advise(&bad.detection));
-        assert_eq!((score.plainly_wrong, score.every_measure_acceptable), (1, 1));
-        assert_eq!((score.false_escalation, score.disagreements.len()), (0, 3));
-        assert!(!score.meets_targets());
-    }
 
     #[test]
     fn absent_data_is_said_and_not_scored() {

@@ -25,7 +25,10 @@ cargo xtask COMMAND
       --spec PATH          the requirement catalogue (default ../shared/spec/requirements.toml)
       --results FILE       saved output of `cargo test --workspace 2>&1` (default: the last `ci`)
   bench [NAME]             `azir bench NAME` on a release build: ratios beside a limit or a peer
-  history [ARGS]           score `azir advise` on recorded incidents
+  history [--check]        score `azir advise` on the shared incident records; write (or compare)
+                           docs/HISTORY.md; fails on a missed line or an unexplained disagreement
+      --data DIR           other records: scored only
+      --json               the score as JSON; compares, writes nothing
 ";
 
 fn main() -> ExitCode {

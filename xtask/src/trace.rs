@@ -1,11 +1,13 @@
 //! `cargo xtask trace`: requirement -> code -> passing test, written to `docs/TRACE.md`.
 //!
 //! A requirement counts as covered when a doc comment in code names it, a doc comment above a test
-//! names it, and that test passed in the results that are given.
+//! names it, and that test passed in the results that are given. What is not covered is grouped by
+//! what it waits for, as `xtask/waiting.toml` says.
 
 mod marks;
 mod render;
 mod results;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use serde::Deserialize;
 
 use self::marks::{Marks, ReqId};
 use self::results::Results;
+use self::waiting::Waiting;
 use crate::Outcome;
 use crate::workspace::{Workspace, read, root};
 
@@ -102,9 +105,13 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         let spec: Catalogue = toml::from_str(&read(&options.spec)?)
             .map_err(|e| format!("{}: {e}", options.spec.display()))?;
         problems.extend(unknown(&marks, &spec.req));
-        let table = render::table(&lines(&marks, &results, spec.req));
+        let waiting = Waiting::parse(&read(&root().join(waiting::FILE))?)?;
+        let lines = lines(&marks, &results, spec.req);
+        problems.extend(waiting.problems(&lines));
+        let table = render::table(&lines, &waiting);
         problems.extend(store(&table, options.check)?);
         print!("{}", render::summary(&table));
+        println!("trace: {}", waiting::counts(&lines, &waiting));
     } else {
         println!("trace: SKIPPED the catalogue: {} is absent", options.spec.display());
         println!("trace: only checked that every test with a requirement mark passed");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Line;
+use super::waiting::{Group, Waiting, grouped};
 
 const HEAD: &str = "\
 # Trace: requirements of AZ-015, code and tests
@@ -16,8 +17,18 @@ catalogue of AZ-015.
 
 ";
 
+const WAITING: &str = "
+## Not covered, by what it waits for
+
+Kept in `xtask/waiting.toml`: a requirement stands in the group of the last part that its check needs;
+one that is not listed there is open.
+
+| group | what has to exist | requirements | of these MUST or MUST NOT |
+| --- | --- | --- | --- |
+";
+
 /// The whole table.
-pub(super) fn table(lines: &[Line]) -> String {
+pub(super) fn table(lines: &[Line], waiting: &Waiting) -> String {
     let mut sections: BTreeMap<u32, Vec<&Line>> = BTreeMap::new();
     for line in lines {
         sections.entry(line.requirement.id.section).or_default().push(line);
@@ -30,6 +41,7 @@ pub(super) fn table(lines: &[Line]) -> String {
         row(&mut out, &section.to_string(), lines);
     }
     row(&mut out, "all", &lines.iter().collect::<Vec<_>>());
+    waiting_text(&mut out, &grouped(lines, waiting));
     for (section, lines) in &sections {
         section_text(&mut out, *section, lines);
     }
@@ -51,6 +63,23 @@ fn row(out: &mut String, name: &str, lines: &[&Line]) {
     let total = lines.len();
     // Invariant: writing to a String does not fail, here and below.
     let _ = writeln!(out, "| {name} | {covered} | {total} | {must_covered} of {} |", must.len());
+}
+
+/// What is not covered, by what it waits for: a table of counts, then the ids of each group.
+fn waiting_text(out: &mut String, groups: &BTreeMap<Group, Vec<&Line>>) {
+    out.push_str(WAITING);
+    for (group, lines) in groups {
+        let must = lines.iter().filter(|l| l.requirement.level.starts_with("MUST")).count();
+        let (name, needs, all) = (group.name(), group.needs(), lines.len());
+        let _ = writeln!(out, "| {name} | {needs} | {all} | {must} |");
+    }
+    for (group, lines) in groups.iter().filter(|(_, lines)| !lines.is_empty()) {
+        let _ = writeln!(out, "\n### {}: {}\n", group.name(), lines.len());
+        for line in lines {
+            let (id, level) = (line.requirement.id, &line.requirement.level);
+            let _ = writeln!(out, "- {id} ({level}) {}", line.requirement.text);
+        }
+    }
 }
 
 fn section_text(out: &mut String, section: u32, lines: &[&Line]) {
@@ -108,7 +137,11 @@ mod tests {
             line("R-5.1-2", &["a.rs"], &[]),
             line("R-9.1-1", &[], &[]),
         ];
-        let text = table(&lines);
+        let waiting = Waiting::parse("running_server = [\"R-9.1-1\"]").unwrap();
+        let text = table(&lines, &waiting);
+        assert!(text.contains("pages, notification | 1 | 1 |\n| open | nothing"));
+        assert!(text.contains("### running server: 1\n\n- R-9.1-1 (MUST) text\n\n### open: 1\n"));
+        assert!(!text.contains("### runbook engine"));
         assert!(text.contains("| 5 | 1 | 2 | 1 of 2 |\n| 9 | 0 | 1 | 0 of 1 |\n| all | 1 | 3 |"));
         assert!(text.contains("- **R-5.1-1** (MUST) text\n  - code: `a.rs`\n  - test: `a t`\n"));
         assert!(text.contains("Not covered: R-5.1-2 (code only)"));
