@@ -3,11 +3,15 @@
 //! unmet condition at once (annex A).
 
 mod authority;
+mod closing;
 mod containing;
+mod drafting;
 mod envelope;
 mod evidence;
+mod observing;
 mod opening;
 mod recovering;
+mod resolving;
 mod restarting;
 mod roles;
 
@@ -138,6 +142,13 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
         (Body::KeyRevoked(revoked), None, _) => roles::revoke(cx, revoked, unmet),
         (Body::GateStated(stated), None, _) => containing::stated(cx, None, stated, unmet),
         (Body::AttemptRefused(_), None, _) => authority::server_only(cx, unmet),
+        (Body::NetworkObserved(b), None, _) => observing::network(cx, b, unmet),
+        (Body::RestrictionsObserved(b), None, _) => observing::restrictions(cx, b, unmet),
+        (Body::GovernanceObserved(b), None, _) => observing::governance(cx, b, unmet),
+        (Body::StatusPublished(b), None, _) => {
+            observing::may_publish(cx, unmet);
+            observing::status(cx, b, unmet);
+        }
         // For an act about no incident, which checks role and person when it is submitted.
         (Body::ApprovalGiven(_), None, _) => {}
         (_, Some(_), Some(view)) => about(cx, view, body, unmet),
@@ -161,7 +172,11 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
     authority::check(cx, view, body, unmet);
     still_open(view, body, unmet);
     match body {
-        Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {
+        Body::LogCreated(_)
+        | Body::KeyRevoked(_)
+        | Body::IncidentOpened(_)
+        | Body::RestrictionsObserved(_)
+        | Body::GovernanceObserved(_) => {
             unmet.push(Unmet::new(
                 RefusalKind::InvalidSchema,
                 format!("{} is not about an open incident", body.kind()),
@@ -172,8 +187,15 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::NoteAdded(_) | Body::ApprovalGiven(_) | Body::AttemptRefused(_) => {}
         Body::RoleAssigned(b) => roles::assign(cx, view, b, unmet),
         Body::RoleAccepted(b) => roles::accept(cx, view, b, unmet),
-        Body::IncidentDeclared(b) => opening::declare(view, b, unmet),
+        Body::IncidentDeclared(b) => opening::declare(cx, view, b, unmet),
         Body::SeverityChanged(b) => opening::severity(view, b, unmet),
+        Body::SeverityCorrected(b) => resolving::correct(cx, view, b, unmet),
+        Body::ScopeChanged(b) => resolving::scope(cx, view, b, unmet),
+        Body::IncidentResolved(b) => resolving::resolve(cx, view, b, unmet),
+        Body::EvidenceSealed(b) => evidence::seal(view, b, unmet),
+        Body::EvidenceHanded(b) => evidence::hand(view, b, unmet),
+        Body::EvidenceDropped(b) => evidence::drop_pieces(b, unmet),
+        Body::EvidenceRemoved(b) => evidence::remove(cx, view, b, unmet),
         Body::RunbookBound(b) => opening::bind(cx, view, b, unmet),
         Body::EvidencePinned(b) | Body::EvidenceCollected(b) => evidence::items(cx, b, unmet),
         Body::EvidenceSettled(b) => evidence::settle(view, b, unmet),
@@ -182,10 +204,12 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::StateMoved(b) => opening::moved(cx, view, b, unmet),
         Body::DecisionRecorded(b) => containing::decide(cx, view, b, unmet),
         Body::MeasureCommanded(b) => containing::command(cx, view, b, unmet),
-        Body::MeasureReleased(b) => containing::release(view, b, unmet),
+        Body::MeasureReleased(b) => containing::release(cx, view, b, unmet),
+        Body::MeasureAcknowledged(b) => containing::acknowledge(cx, view, b, unmet),
+        Body::MeasureHandedOver(b) => containing::hand_over(cx, view, b, unmet),
         Body::GateStated(b) => containing::stated(cx, Some(view), b, unmet),
-        Body::NetworkObserved(b) => containing::observed(cx, b, unmet),
-        Body::DraftMade(b) => containing::draft(cx, view, b, unmet),
+        Body::NetworkObserved(b) => observing::network(cx, b, unmet),
+        Body::DraftMade(b) => drafting::draft(cx, view, b, unmet),
         Body::ReplayReported(b) => recovering::replayed(cx, view, b, unmet),
         Body::CheckpointPinned(b) => recovering::pinned(view, b, unmet),
         Body::RecoveryPlanned(b) => recovering::plan(cx, view, b, unmet),
@@ -198,15 +222,11 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::ManifestAccepted(b) => {
             cx.held(&b.manifest, "manifest", unmet);
         }
-        Body::CauseStated(b) => recovering::cause(cx, view, b, unmet),
+        Body::CauseStated(b) => closing::cause(cx, view, b, unmet),
         Body::ReviewSigned(_) => roles::review(cx, view, unmet),
-        Body::PostmortemPublished(b) => recovering::postmortem(cx, view, b, unmet),
+        Body::PostmortemPublished(b) => closing::postmortem(cx, view, b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
-        Body::StatusPublished(b) => {
-            let derived = crate::status::derive(cx.state, cx.now);
-            unmet.extend(crate::status::may_publish(&derived, b.operator, b.network));
-            unmet.extend(crate::status::words(cx.state, &b.text));
-        }
+        Body::StatusPublished(b) => observing::status(cx, b, unmet),
     }
 }
 
@@ -216,8 +236,10 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
     let acts = match body {
         Body::IncidentDeclared(_)
         | Body::SeverityChanged(_)
+        | Body::IncidentResolved(_)
         | Body::DecisionRecorded(_)
         | Body::MeasureCommanded(_)
+        | Body::MeasureHandedOver(_)
         | Body::DraftMade(_)
         | Body::CheckpointPinned(_)
         | Body::RecoveryPlanned(_)
@@ -239,6 +261,15 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
         | Body::EvidenceCollected(_)
         | Body::EvidenceSettled(_)
         | Body::EvidencePreserved(_)
+        | Body::EvidenceSealed(_)
+        | Body::EvidenceHanded(_)
+        | Body::EvidenceDropped(_)
+        | Body::EvidenceRemoved(_)
+        | Body::SeverityCorrected(_)
+        | Body::ScopeChanged(_)
+        | Body::RestrictionsObserved(_)
+        | Body::GovernanceObserved(_)
+        | Body::MeasureAcknowledged(_)
         | Body::ConfirmationVerified(_)
         | Body::StateMoved(_)
         | Body::MeasureReleased(_)

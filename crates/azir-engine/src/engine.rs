@@ -10,16 +10,22 @@ use std::collections::BTreeMap;
 use azir_ledger::entry::EntryMeta;
 use azir_ledger::event::EVENT_SCHEMA;
 use azir_ledger::{Digest, Entry, Event, SignedEvent, Timestamp};
-use azir_model::lifecycle::ContainingCause;
+use azir_model::evidence::{evidence_list_hash, scopes_hash};
+use azir_model::lifecycle::{ContainingCause, MeasureState};
 use azir_model::restart::RestartFile;
 use azir_model::vocab::NodeRole;
-use azir_model::{IncidentId, IncidentState, Refusal, RefusalKind, Severity};
+use azir_model::{
+    Choice, IncidentClass, IncidentId, IncidentState, OpeningRecord, Profile, Refusal, RefusalKind,
+    Severity, class,
+};
 use serde_json::Value;
 
-use crate::admit;
-use crate::body::{AttemptRefused, Body, MoveCause, StateMoved};
+use crate::body::{
+    AttemptRefused, Body, IncidentOpened, MoveCause, Restriction, RestrictionsObserved, StateMoved,
+};
 use crate::state::{FoldError, State};
 use crate::view::{IncidentView, MeasureRecord};
+use crate::{admit, facts};
 
 /// Most accepted events that may wait for their durable acknowledgement; beyond it the engine
 /// answers `unavailable` (bounded queue).
@@ -255,9 +261,14 @@ impl Engine {
         index: u64,
         body: &Body,
     ) -> Vec<Effect> {
+        if let Body::RestrictionsObserved(seen) = body {
+            return self.restrictions_changed(now, signed, seen);
+        }
         let Some(incident) = signed.event().subject.map(IncidentId) else { return Vec::new() };
         let Some(view) = self.state.incidents.get(&incident) else { return Vec::new() };
         match body {
+            // The node's agent drops peers; no gate is ordered.
+            Body::MeasureCommanded(b) if b.roles.is_empty() => Vec::new(),
             Body::MeasureCommanded(b) => vec![Effect::Close(Close {
                 incident,
                 measure: b.measure.clone(),
@@ -287,6 +298,56 @@ impl Engine {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// What a new list of restrictions means: a protection that ended unplanned is a lost measure
+    /// (D-089), and an emergency object that nobody here drafted is an incident of its own.
+    fn restrictions_changed(
+        &self,
+        now: Timestamp,
+        signed: &SignedEvent,
+        seen: &RestrictionsObserved,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for view in self.state.incidents.values() {
+            let measures = facts::protocol_measures(&self.state, view);
+            if measures.values().any(|s| *s == MeasureState::Lost) {
+                let kind = ContainingCause::LostMeasure;
+                effects.extend(self.relapse(now, view, kind, signed.hash()));
+            }
+        }
+        effects.extend(seen.in_force.iter().filter_map(|r| self.unmatched(now, &seen.node, r)));
+        effects
+    }
+
+    /// An emergency restriction without a draft of this deployment opens INC_GOVERNANCE, once.
+    /// Implements R-38.1-2 and R-40.0-7.
+    fn unmatched(&self, now: Timestamp, node: &str, seen: &Restriction) -> Option<Effect> {
+        let object = format!("restriction:{}", seen.object);
+        let drafted = |v: &IncidentView| v.drafts.iter().any(|d| d.object == seen.object);
+        let about = |v: &IncidentView| v.record.related_object_refs.contains(&object);
+        let known = self.state.incidents.values().any(|v| drafted(v) || about(v));
+        if seen.choice != Choice::EmergencyRestriction || known {
+            return None;
+        }
+        let scopes = vec![seen.scope.clone()];
+        let class = IncidentClass::Governance;
+        let record = OpeningRecord {
+            affected_scopes_hash: scopes_hash(scopes.iter().map(String::as_str)).ok()?,
+            current_response_profile: Profile::ObserveOnly,
+            detected_by: format!("agent:{node}"),
+            detection_time: now,
+            incident_class: class,
+            initial_evidence_hash: evidence_list_hash(&[]).ok()?,
+            metadata_hash: None,
+            related_object_refs: vec![object],
+            related_runbook_id: class::row(class).runbook,
+            severity: Severity::Sev4Critical,
+            status: IncidentState::Detected,
+        };
+        let id = record.id().ok()?;
+        let opened = IncidentOpened { record, scopes, evidence: vec![], continues: None };
+        self.record(now, Some(id.0), &Body::IncidentOpened(opened)).pop()
     }
 
     /// D-035: no critical incident rests in CLOSED. Implements R-5.1-9 in part.
@@ -370,6 +431,12 @@ impl Engine {
                 if let Some(event) = network.and_then(|n| n.damaged_by) {
                     effects.extend(self.relapse(now, view, ContainingCause::Relapse, event));
                 }
+                let measures = facts::protocol_measures(&self.state, view);
+                let lost = measures.values().any(|s| *s == MeasureState::Lost);
+                if let Some(known) = self.state.restrictions.as_ref().filter(|_| lost) {
+                    let kind = ContainingCause::LostMeasure;
+                    effects.extend(self.relapse(now, view, kind, known.event));
+                }
             }
         }
         effects
@@ -382,7 +449,8 @@ impl Engine {
         for (incident, view) in &self.state.incidents {
             for (name, measure) in &view.measures {
                 let unsent = measure.commanded.index < self.durable;
-                if unsent && measure.released.is_none() && !measure.in_force() {
+                let gates = !measure.roles.is_empty();
+                if gates && unsent && measure.released.is_none() && !measure.in_force() {
                     effects.push(Effect::Close(Close {
                         incident: *incident,
                         measure: name.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use azir_ledger::Digest;
 use azir_model::evidence::{Checklist, Item, ItemState, Waiver, completeness};
 use azir_model::{IncidentState, Profile, Role, Severity};
 
@@ -74,4 +75,15 @@ pub fn missing(view: &IncidentView) -> Vec<String> {
         Ok(_) => Vec::new(),
         Err(missing) => missing.names(),
     }
+}
+
+/// Who keeps a piece now: its collector, or whoever it was handed to last (D-058).
+#[must_use]
+pub fn custodian(view: &IncidentView, piece: &Digest) -> Option<String> {
+    let handed = view.custody.get(piece).and_then(|changes| changes.last());
+    let collected = || {
+        let mut held = view.evidence.values().flat_map(|r| &r.held);
+        held.find(|d| d.hash == *piece).map(|d| d.collector.clone())
+    };
+    handed.map(|c| c.to.clone()).or_else(collected)
 }

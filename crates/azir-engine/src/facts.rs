@@ -6,34 +6,25 @@ use std::collections::BTreeMap;
 use azir_ledger::{Digest, Timestamp};
 use azir_model::class::ConfirmationKind;
 use azir_model::lifecycle::{
-    Cause, Confirmed, Decided, Declared, Facts, Measure, MeasureState, Plan, RecoveryState,
-    Resolution, Review, Watch,
+    Cause, Confirmed, Decided, Declared, Facts, Measure, MeasureState, Plan, RecoveryState, Review,
+    Watch,
 };
 use azir_model::policy::Deployment;
+use azir_model::scope::{Scope, ScopeKind};
 use azir_model::vocab::NodeRole;
-use azir_model::{IncidentClass, IncidentState, RecoveryMode, Role, Severity};
+use azir_model::{Choice, IncidentClass, IncidentState, RecoveryMode, Role, Severity};
 use azir_runbook::FactValue;
 
-use crate::body::{Adversarial, ReplayVerdict};
+use crate::body::{Adversarial, ReplayVerdict, Restriction};
 use crate::evidence;
 use crate::fold::subsystem;
 use crate::state::State;
 use crate::status::is_disputed;
 use crate::view::{IncidentView, MeasureRecord, PlanRecord};
 
-/// Contents of a postmortem (33.1), by the names used in `postmortem.published`.
-pub const POSTMORTEM_CONTENTS: [&str; 10] = [
-    "root_cause_class",
-    "triggering_condition",
-    "timeline",
-    "blast_radius",
-    "why_controls_did_or_did_not_work",
-    "immediate_fix",
-    "long_term_fix",
-    "changes_required",
-    "governance_change_needed",
-    "conformance_vectors",
-];
+mod protocol;
+
+pub use protocol::{held_measures, owns, protocol_measures, protocol_name};
 
 /// Questions of 39.1 that a critical incident answers (D-122).
 pub const CONFORMANCE_QUESTIONS: usize = 3;
@@ -50,7 +41,7 @@ pub fn of(state: &State, view: &IncidentView, now: Timestamp) -> Facts {
         facts.windows = policy.windows;
     }
     facts.peak = view.peak();
-    facts.resolution = Resolution::Real;
+    protocol::resolution(state, view, &mut facts);
     facts.declared = declared(view);
     facts.scopes = view.declared.as_ref().map(|_| view.scopes.len());
     facts.blast = view.blast.as_ref().map(|b| b.rank);
@@ -62,7 +53,8 @@ pub fn of(state: &State, view: &IncidentView, now: Timestamp) -> Facts {
     facts.confirmations = confirmations(view);
     facts.pins_missing = evidence::pins_missing(view);
     facts.decision = decision(view);
-    facts.measures = view.measures.iter().map(|(name, m)| measure(name, m)).collect();
+    facts.measures = view.measures.iter().map(|(name, m)| measure(view, name, m)).collect();
+    facts.measures.extend(protocol::measures(state, view));
     network(view, now, &mut facts);
     facts.checkpoint = view.checkpoint.map(|c| c.block);
     recovery(state, view, &mut facts);
@@ -110,7 +102,7 @@ fn decision(view: &IncidentView) -> Option<Decided> {
     })
 }
 
-fn measure(name: &str, m: &MeasureRecord) -> Measure {
+fn measure(view: &IncidentView, name: &str, m: &MeasureRecord) -> Measure {
     let state = if m.released.is_some() {
         MeasureState::Ended
     } else if m.in_force() {
@@ -126,7 +118,25 @@ fn measure(name: &str, m: &MeasureRecord) -> Measure {
         state,
         observes: false,
         residual_accepted: false,
-        handed_over: false,
+        handed_over: view.handed.contains_key(name),
+    }
+}
+
+/// When the duty to keep evidence begins to run out: at the published postmortem, or at closing
+/// where none is owed (D-026).
+#[must_use]
+pub fn ended(view: &IncidentView) -> Option<Timestamp> {
+    let at = |to: IncidentState| view.moves.iter().rev().find(|m| m.to == to).map(|m| m.mark.at);
+    match view.state {
+        IncidentState::PostmortemPublished | IncidentState::Closed => at(view.state),
+        IncidentState::Detected
+        | IncidentState::Triaged
+        | IncidentState::Confirmed
+        | IncidentState::Containing
+        | IncidentState::Stabilized
+        | IncidentState::Recovering
+        | IncidentState::Monitoring
+        | IncidentState::PostmortemPending => None,
     }
 }
 
@@ -176,7 +186,7 @@ fn recovery(state: &State, view: &IncidentView, facts: &mut Facts) {
             (false, proof) => RecoveryState::NoneRequired { reason: r.statement.clone(), proof },
         },
     };
-    facts.exit_missing = exit_missing(view);
+    facts.exit_missing = exit_missing(state, view);
 }
 
 fn missing_parts(plan: &PlanRecord) -> Vec<String> {
@@ -198,14 +208,19 @@ pub fn entry_holds(state: &State, view: &IncidentView, mode: RecoveryMode, scope
     match mode {
         RecoveryMode::SpeculativeBranchReset => replayed && !hard_conflict,
         RecoveryMode::ProtocolSafeRestart => replayed && hard_conflict,
-        RecoveryMode::FinalizedReplay => not_frozen(state).is_empty(),
+        RecoveryMode::FinalizedReplay => not_frozen(state, view).is_empty(),
         RecoveryMode::LocalRebuild => {
             let node = scope.strip_prefix("node:").map(|n| format!("{n}/"));
-            let open = not_frozen(state);
+            let open = not_frozen(state, view);
             !open.iter().any(|gate| node.as_ref().is_none_or(|n| gate.starts_with(n.as_str())))
         }
-        // Entry of these two rests on restrictions, which no adapter reports yet.
-        RecoveryMode::DomainReenable | RecoveryMode::PostEmergencyNormalization => false,
+        RecoveryMode::DomainReenable => {
+            view.cause.is_some() && protocol::restricted(state, scope, |_| true)
+        }
+        RecoveryMode::PostEmergencyNormalization => {
+            let emergency = |r: &Restriction| r.choice == Choice::EmergencyRestriction;
+            protocol::restricted(state, scope, emergency)
+        }
     }
 }
 
@@ -225,9 +240,10 @@ pub fn open_outputs(view: &IncidentView) -> Vec<String> {
     view.gates.iter().filter(|(name, g)| g.open && signs(name)).map(|(n, _)| n.clone()).collect()
 }
 
-/// Outputs, exit criteria and subsystems of the plan that are still missing.
+/// Outputs, exit criteria and subsystems of the plan that are still missing, and restrictions that
+/// should have ended. Implements R-26.1-5 and R-26.1-6.
 #[must_use]
-pub fn exit_missing(view: &IncidentView) -> Vec<String> {
+pub fn exit_missing(state: &State, view: &IncidentView) -> Vec<String> {
     let Some(plan) = &view.plan else { return vec!["a recovery plan".to_owned()] };
     let items = plan.outputs.iter().chain(&plan.exits);
     let mut missing: Vec<_> =
@@ -235,6 +251,7 @@ pub fn exit_missing(view: &IncidentView) -> Vec<String> {
     let closed =
         plan.subsystems.iter().filter(|name| !view.gates.get(*name).is_some_and(|g| g.open));
     missing.extend(closed.map(|name| format!("{name} is not open")));
+    missing.extend(protocol::still_restricted(state, plan));
     missing
 }
 
@@ -251,7 +268,8 @@ fn cause(view: &IncidentView) -> Cause {
 /// The ten contents of 32.1 that are still missing; id and timeline are there by construction, the
 /// postmortem may be due (D-114). Implements R-32.1-1, R-32.1-3, R-32.1-4, R-32.1-6, R-32.1-8,
 /// R-32.1-9 and R-32.1-10.
-fn audit_missing(view: &IncidentView) -> Vec<String> {
+#[must_use]
+pub fn audit_missing(view: &IncidentView) -> Vec<String> {
     let restarted = view.plan.iter().flat_map(|p| &p.subsystems);
     let unsigned =
         restarted.filter(|name| view.restarts.get(*name).is_none_or(|r| r.decided.is_none()));
@@ -271,9 +289,8 @@ fn postmortem_missing(view: &IncidentView) -> Vec<String> {
     let Some(postmortem) = &view.postmortem else {
         return vec!["the postmortem".to_owned()];
     };
-    let lacks = |name: &str| !postmortem.contents.iter().any(|c| c == name);
-    let mut missing: Vec<String> =
-        POSTMORTEM_CONTENTS.iter().filter(|n| lacks(n)).map(|n| (*n).to_owned()).collect();
+    // Admission has compared the ten contents of the document (33.1).
+    let mut missing: Vec<String> = Vec::new();
     let proven = view.cause.as_ref().is_some_and(|c| c.adversarial == Some(Adversarial::Proven));
     if postmortem.kinds.is_empty() && !proven {
         missing.push("root cause kinds (33.2)".to_owned());
@@ -373,11 +390,16 @@ fn counts(
     }
 }
 
-/// Own gates that must be closed before anything is loaded for a replay: all signing roles of the
-/// policy's nodes whose newest statement is not "closed" (27.2 step 2).
+/// Own gates that must be closed before anything is loaded for a replay: all signing roles whose
+/// newest statement is not "closed" (27.2 step 2). Where recovery touches operations only and the
+/// scopes name own nodes, the other nodes go on: their outputs are not what is in doubt.
 #[must_use]
-pub fn not_frozen(state: &State) -> Vec<String> {
-    let nodes = state.policy.iter().flat_map(|p| &p.nodes);
+pub fn not_frozen(state: &State, view: &IncidentView) -> Vec<String> {
+    let operations = azir_model::class::row(view.class).touches.only_operations();
+    let named: Vec<Scope> = view.scopes.iter().filter_map(|s| s.parse().ok()).collect();
+    let local = !named.is_empty() && named.iter().all(|s| s.kind() == ScopeKind::Node);
+    let concerned = |node: &str| !(operations && local) || named.iter().any(|s| s.id() == node);
+    let nodes = state.policy.iter().flat_map(|p| &p.nodes).filter(|n| concerned(&n.node));
     let gates = nodes.flat_map(|n| n.roles.iter().map(|r| (subsystem(&n.node, *r), *r)));
     gates
         .filter(|(name, role)| {

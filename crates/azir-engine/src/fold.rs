@@ -7,18 +7,20 @@ use azir_ledger::{Digest, Event, SignedEvent, Timestamp};
 use azir_model::approval::act_digest;
 use azir_model::directive::GateStatement;
 use azir_model::vocab::NodeRole;
-use azir_model::{Choice, IncidentId, IncidentState, Profile, Role};
+use azir_model::{Choice, IncidentId, IncidentState, Profile, Role, Severity};
 use azir_runbook::{Recorded, RunEvent};
 
 use crate::body::{
-    AttemptRefused, Body, DecisionRecorded, EvidenceItems, EvidenceSettled, IncidentDeclared,
-    IncidentOpened, MeasureCommanded, NetworkObserved, RecoveryPlanned, StateMoved,
+    AttemptRefused, Body, DecisionRecorded, IncidentDeclared, IncidentOpened, MeasureCommanded,
+    NetworkObserved, PostmortemPublished, RecoveryPlanned, SeverityCorrected, StateMoved,
 };
 use crate::view::{
-    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, DecisionRecord, GateRecord, IncidentView,
-    Mark, MeasureRecord, Moved, NetworkRecord, PlanRecord, PostmortemRecord, RecoveryStateRecord,
-    ReplayRecord, RestartRecord, RoleHolder, Settled,
+    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, DecisionRecord, DeclaredSeverity, DraftRecord,
+    EntryRef, GateRecord, IncidentView, Mark, MeasureRecord, Moved, NetworkRecord, PlanRecord,
+    PostmortemRecord, RecoveryStateRecord, ReplayRecord, RestartRecord,
 };
+
+mod keeping;
 
 /// Where in the log an event stands.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +54,13 @@ pub fn subsystem(node: &str, role: NodeRole) -> String {
 /// The view of an incident at its opening; the record never changes again. Implements R-7.1-3 and
 /// R-9.1-2.
 #[must_use]
-pub fn open(id: IncidentId, opened: &IncidentOpened, event: &Event, at: Position) -> IncidentView {
+pub fn open(
+    id: IncidentId,
+    opened: &IncidentOpened,
+    signed: &SignedEvent,
+    at: Position,
+) -> IncidentView {
+    let event = signed.event();
     let record = &opened.record;
     let mut view = IncidentView {
         id,
@@ -92,6 +100,17 @@ pub fn open(id: IncidentId, opened: &IncidentOpened, event: &Event, at: Position
         accepted: BTreeMap::new(),
         approvals: Vec::new(),
         drafts: Vec::new(),
+        handed: BTreeMap::new(),
+        withdrawn: BTreeMap::new(),
+        resolution: None,
+        severities: Vec::new(),
+        sealed: BTreeSet::new(),
+        custody: BTreeMap::new(),
+        dropped: Vec::new(),
+        removed: BTreeMap::new(),
+        continues: opened.continues,
+        entries: Vec::new(),
+        scopes_since: vec![(at.index, opened.scopes.clone())],
         cause: None,
         review: None,
         postmortem: None,
@@ -103,11 +122,23 @@ pub fn open(id: IncidentId, opened: &IncidentOpened, event: &Event, at: Position
         slot.pinned = true;
         slot.held.push(item.clone());
     }
+    view.entries.push(entry_ref(signed, at));
     view
+}
+
+fn entry_ref(signed: &SignedEvent, at: Position) -> EntryRef {
+    let event = signed.event();
+    EntryRef {
+        index: at.index,
+        event: signed.hash(),
+        kind: event.kind.clone(),
+        by: event.actor.clone(),
+    }
 }
 
 /// Applies one event to the view of its incident.
 pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: Position) {
+    view.entries.push(entry_ref(signed, at));
     let event = signed.event();
     let mark = mark(event, at);
     if is_act(body) {
@@ -115,42 +146,45 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
     }
     match body {
         Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {}
-        Body::NoteAdded(_) | Body::StatusPublished(_) => {}
-        Body::RoleAssigned(b) => {
-            let holder = RoleHolder { person: b.person.clone(), accepted: false };
-            view.roles.insert(b.role, holder);
-        }
-        Body::RoleAccepted(b) => {
-            if let Some(holder) = view.roles.get_mut(&b.role) {
-                holder.accepted = true;
-            }
-        }
+        Body::NoteAdded(_)
+        | Body::StatusPublished(_)
+        | Body::RestrictionsObserved(_)
+        | Body::GovernanceObserved(_) => {}
         Body::IncidentDeclared(b) => {
             view.declared_by_two = second(view, event).is_some_and(|by| *by != event.actor);
             declare(view, b, mark);
         }
         Body::SeverityChanged(b) => {
             view.severity = b.severity;
-            view.peak = view.peak.max(Some(b.severity));
+            severity(view, b.severity, mark);
+        }
+        Body::SeverityCorrected(b) => correct(view, b, mark),
+        Body::ScopeChanged(b) => {
+            view.scopes = b.scopes.clone();
+            view.scopes_since.push((mark.index, b.scopes.clone()));
+            view.blast = Some(b.blast.clone());
         }
         Body::RunbookBound(b) => view.runbook = Some(b.clone()),
-        Body::EvidencePinned(b) => hold(view, b, false),
-        Body::EvidenceCollected(b) => hold(view, b, true),
-        Body::EvidenceSettled(b) => settle(view, event, b, mark),
-        Body::EvidencePreserved(b) => {
-            view.preserved.insert(b.scope.clone(), mark);
-        }
+        Body::RoleAssigned(_)
+        | Body::RoleAccepted(_)
+        | Body::IncidentResolved(_)
+        | Body::EvidencePinned(_)
+        | Body::EvidenceCollected(_)
+        | Body::EvidenceSettled(_)
+        | Body::EvidencePreserved(_)
+        | Body::EvidenceSealed(_)
+        | Body::EvidenceHanded(_)
+        | Body::EvidenceDropped(_)
+        | Body::EvidenceRemoved(_)
+        | Body::MeasureAcknowledged(_)
+        | Body::MeasureHandedOver(_)
+        | Body::MeasureReleased(_) => keeping::keep(view, signed.event(), body, mark),
         Body::ConfirmationVerified(b) => {
             view.confirmations.insert(b.kind.clone(), b.object);
         }
         Body::StateMoved(b) => moved(view, b, mark),
         Body::DecisionRecorded(b) => decide(view, event, b, mark),
         Body::MeasureCommanded(b) => command(view, b, mark),
-        Body::MeasureReleased(b) => {
-            if let Some(measure) = view.measures.get_mut(&b.measure) {
-                measure.released = Some(mark);
-            }
-        }
         Body::GateStated(b) => state_gate(view, &b.statement.body, mark, at),
         Body::NetworkObserved(b) => observe(view, b, signed.hash(), at),
         Body::AttemptRefused(b) => view.attempts.push(attempt(b, at)),
@@ -222,28 +256,35 @@ fn recover(view: &mut IncidentView, signed: &SignedEvent, body: &Body, mark: Mar
         Body::ApprovalGiven(b) => {
             view.approvals.push(ApprovalRecord { act: b.act, event: signed.hash(), mark });
         }
-        Body::DraftMade(b) => view.drafts.push((b.draft, b.object)),
+        Body::DraftMade(b) => view.drafts.push(DraftRecord {
+            draft: b.draft,
+            object: b.object,
+            measure: b.measure.clone(),
+            mark,
+        }),
         Body::ManifestAccepted(b) => {
             view.accepted.insert(mark.by, b.manifest);
         }
         Body::CauseStated(b) => view.cause = Some(b.clone()),
         Body::ReviewSigned(_) => view.review = Some(mark),
-        Body::PostmortemPublished(b) => {
-            let act = act_of(signed.event());
-            let others = view.approvals.iter().filter(|a| a.act == act);
-            let mut signed_by: BTreeSet<Role> = others.filter_map(|a| a.mark.role).collect();
-            signed_by.extend(mark.role);
-            view.postmortem = Some(PostmortemRecord {
-                document: b.document,
-                contents: b.contents.clone(),
-                kinds: b.kinds.clone(),
-                conformance: b.conformance.clone(),
-                signed_by,
-                mark,
-            });
-        }
+        Body::PostmortemPublished(b) => published(view, signed, b, mark),
         _ => {}
     }
+}
+
+fn published(view: &mut IncidentView, signed: &SignedEvent, b: &PostmortemPublished, mark: Mark) {
+    let act = act_of(signed.event());
+    let others = view.approvals.iter().filter(|a| a.act == act);
+    let mut signed_by: BTreeSet<Role> = others.filter_map(|a| a.mark.role).collect();
+    signed_by.extend(mark.role);
+    view.postmortem = Some(PostmortemRecord {
+        document: b.document,
+        kinds: b.kinds.clone(),
+        conformance: b.conformance.clone(),
+        embargo: b.embargo.clone(),
+        signed_by,
+        mark,
+    });
 }
 
 fn act_of(event: &Event) -> Digest {
@@ -265,17 +306,6 @@ fn attempt(b: &AttemptRefused, at: Position) -> AttemptRecord {
         kinds: b.unmet.iter().map(|u| u.kind.to_string()).collect(),
         index: at.index,
     }
-}
-
-fn settle(view: &mut IncidentView, event: &Event, b: &EvidenceSettled, mark: Mark) {
-    let settled = Settled {
-        state: b.state,
-        reason: b.reason.clone(),
-        tried: b.tried.clone().unwrap_or_default(),
-        second: second(view, event).cloned(),
-        mark,
-    };
-    view.evidence.entry(b.item).or_default().settled = Some(settled);
 }
 
 /// A transition. What an earlier round proved does not prove the next one: going back voids the
@@ -348,23 +378,28 @@ fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
     view.duties.insert(b.class);
     view.duties.extend(&b.secondary);
     view.severity = b.severity;
-    view.peak = view.peak.max(Some(b.severity));
+    severity(view, b.severity, mark.clone());
     view.scopes = b.scopes.clone();
+    view.scopes_since.push((mark.index, b.scopes.clone()));
     view.blast = Some(b.blast.clone());
     view.declared = Some(mark);
     view.declared_reason = b.reason.clone();
 }
 
-fn hold(view: &mut IncidentView, b: &EvidenceItems, collected: bool) {
-    for item in &b.items {
-        let slot = view.evidence.entry(item.item).or_default();
-        slot.pinned |= !collected;
-        slot.collected |= collected;
-        slot.verified_by = b.verified_by.clone().or(slot.verified_by.take());
-        if !slot.held.contains(item) {
-            slot.held.push(item.clone());
-        }
+/// A severity that a person declared. Duties follow the highest one (D-030).
+fn severity(view: &mut IncidentView, severity: Severity, mark: Mark) {
+    view.severities.push(DeclaredSeverity { severity, wrong: false, mark });
+    view.peak = view.peak.max(Some(severity));
+}
+
+/// Two people called a declaration wrong: it stays in the record and leaves the peak.
+fn correct(view: &mut IncidentView, b: &SeverityCorrected, mark: Mark) {
+    for declared in view.severities.iter_mut().filter(|d| d.mark.index == b.entry) {
+        declared.wrong = true;
     }
+    view.severity = b.severity;
+    view.severities.push(DeclaredSeverity { severity: b.severity, wrong: false, mark });
+    view.peak = view.severities.iter().filter(|d| !d.wrong).map(|d| d.severity).max();
 }
 
 fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Mark) {
@@ -377,6 +412,7 @@ fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Ma
         recommended: b.recommended,
         residual_accepted: b.residual_accepted,
         residual: b.residual.clone(),
+        requested: b.requested.clone(),
         observe_only: b.observe_only,
         override_reason: b.override_reason.clone(),
         seconded,
@@ -395,6 +431,8 @@ fn command(view: &mut IncidentView, b: &MeasureCommanded, mark: Mark) {
         choice: b.choice,
         node: b.node.clone(),
         roles: b.roles.clone(),
+        peers: b.peers.clone(),
+        carried: None,
         commanded: mark,
         acknowledged: b.roles.iter().copied().filter(closed).collect(),
         lost: BTreeSet::new(),
@@ -423,6 +461,8 @@ pub fn gate_record(
     let record = GateRecord {
         open,
         latched: !statement.latch.is_empty(),
+        key: statement.key,
+        seen_log: statement.seen_log.map_or(0, |log| log.size),
         sequence: statement.sequence,
         said: statement.at,
         since,
@@ -463,6 +503,8 @@ fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at
                 choice,
                 node: node.clone(),
                 roles: vec![role],
+                peers: Vec::new(),
+                carried: None,
                 commanded: mark,
                 acknowledged: BTreeSet::from([role]),
                 lost: BTreeSet::new(),

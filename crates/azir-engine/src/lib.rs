@@ -8,17 +8,22 @@
 //! sending, clocks (the host), and any network's objects (adapters).
 
 pub mod admit;
+pub mod audit;
 pub mod body;
 pub mod drive;
 pub mod engine;
 pub mod evidence;
 pub mod facts;
 pub mod fold;
+pub mod orders;
+pub mod parsed;
 pub mod phases;
+pub mod postmortem;
 pub mod recheck;
 pub mod state;
 pub mod status;
 pub mod view;
+pub mod words;
 
 pub use body::Body;
 pub use engine::{Close, Effect, Engine, Input, Objects, Reopen};

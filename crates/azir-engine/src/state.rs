@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use azir_ledger::event::PublicKey;
 use azir_ledger::roster::Roster;
-use azir_ledger::{CanonError, Digest, Entry, SignedEvent, Timestamp};
+use azir_ledger::{CanonError, Digest, Entry, SeenFinal, SignedEvent, Timestamp};
 use azir_model::IncidentId;
 use azir_model::approval::act_digest;
 use azir_model::policy::Policy;
@@ -13,9 +13,13 @@ use azir_model::refusal::Unmet;
 use azir_model::restart::{RestartFile, SignedText};
 use serde::Serialize;
 
-use crate::body::{Body, BoundRunbook};
+use crate::body::{
+    Body, BoundRunbook, GovernanceObserved, NetworkObserved, Restriction, RestrictionsObserved,
+    StatusPublished,
+};
 use crate::fold;
-use crate::view::{ApprovalRecord, GateRecord, IncidentView};
+use crate::parsed::Parsed;
+use crate::view::{ApprovalRecord, GateRecord, IncidentView, Mark};
 
 /// Tag of the hash of the log view: what entries without an incident change.
 pub const LOG_VIEW_TAG: &str = "AZ:LOG:VIEW:";
@@ -61,6 +65,37 @@ pub enum FoldError {
     },
 }
 
+/// A newest observation, and where it stands in the log.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Seen<T> {
+    /// What was observed.
+    pub newest: T,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// Restrictions of the network as finalized state has them (annex G).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Restrictions {
+    /// The newest list.
+    pub newest: RestrictionsObserved,
+    /// Restrictions that an earlier list had and a later one has not, by object.
+    pub ended: BTreeMap<Digest, Restriction>,
+    /// Hash of the event of the newest list.
+    pub event: Digest,
+    /// Who and when.
+    pub mark: Mark,
+}
+
+/// A status as it was published.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PublishedStatus {
+    /// What was said.
+    pub said: StatusPublished,
+    /// Who and when.
+    pub mark: Mark,
+}
+
 /// State of a log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct State {
@@ -79,6 +114,21 @@ pub struct State {
     /// Second signatures for acts about no incident (annex C row 34).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalRecord>,
+    /// Newest observation of each node.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub network: BTreeMap<String, Seen<NetworkObserved>>,
+    /// Restrictions in finalized state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<Restrictions>,
+    /// Newest verdict on each governance path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub governance: BTreeMap<String, Seen<GovernanceObserved>>,
+    /// Published statuses, the newest last. Follows from the log, so no hash covers it.
+    #[serde(skip)]
+    pub statuses: Vec<PublishedStatus>,
+    /// Runbooks parsed so far.
+    #[serde(skip)]
+    pub parsed: Parsed,
     /// Incidents.
     #[serde(skip)]
     pub incidents: BTreeMap<IncidentId, IncidentView>,
@@ -107,7 +157,7 @@ impl State {
         let at = fold::Position { index: self.size, recorded };
         let event = signed.event();
         let hash = if let (Body::IncidentOpened(opened), Some(subject)) = (body, event.subject) {
-            let view = fold::open(IncidentId(subject), opened, event, at);
+            let view = fold::open(IncidentId(subject), opened, signed, at);
             let hash = view.hash()?;
             self.incidents.insert(IncidentId(subject), view);
             hash
@@ -115,11 +165,9 @@ impl State {
             let known = self.incidents.get_mut(&IncidentId(subject));
             let view = known.ok_or(FoldError::UnknownIncident { index: at.index })?;
             fold::advance(view, signed, body, at);
-            if let Body::GateStated(stated) = body {
-                let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
-                self.gates.insert(name, record);
-            }
-            view.hash()?
+            let hash = view.hash()?;
+            self.observe(signed, body, at);
+            hash
         } else {
             self.apply_to_log(signed, body, at);
             Digest::of_canonical(LOG_VIEW_TAG, self)?
@@ -213,6 +261,14 @@ impl State {
         })
     }
 
+    /// The newest hard-final block that any own node has verified.
+    #[must_use]
+    pub fn hard_final(&self) -> Option<SeenFinal> {
+        let seen = self.network.values().map(|seen| seen.newest.hard_final);
+        let listed = self.restrictions.iter().map(|r| r.newest.hard_final);
+        seen.chain(listed).max_by_key(|tip| tip.height)
+    }
+
     fn apply_to_log(&mut self, signed: &SignedEvent, body: &Body, at: fold::Position) {
         match body {
             Body::LogCreated(created) => {
@@ -223,17 +279,47 @@ impl State {
             Body::KeyRevoked(revoked) => {
                 self.revoked.insert(revoked.actor.clone(), at.index + 1);
             }
-            Body::GateStated(stated) => {
-                let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
-                self.gates.insert(name, record);
-            }
             Body::ApprovalGiven(given) => self.approvals.push(ApprovalRecord {
                 act: given.act,
                 event: signed.hash(),
                 mark: fold::mark(signed.event(), at),
             }),
             // Every other kind needs an incident, which admission has checked.
+            _ => self.observe(signed, body, at),
+        }
+    }
+
+    /// What holds for the whole log, whether it was said about an incident or not.
+    fn observe(&mut self, signed: &SignedEvent, body: &Body, at: fold::Position) {
+        let mark = fold::mark(signed.event(), at);
+        match body {
+            Body::GateStated(stated) => {
+                let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
+                self.gates.insert(name, record);
+            }
+            Body::NetworkObserved(seen) => {
+                self.network.insert(seen.node.clone(), Seen { newest: seen.clone(), mark });
+            }
+            Body::GovernanceObserved(seen) => {
+                self.governance.insert(seen.path.clone(), Seen { newest: seen.clone(), mark });
+            }
+            Body::RestrictionsObserved(seen) => self.restrict(seen, signed.hash(), mark),
+            Body::StatusPublished(said) => {
+                self.statuses.push(PublishedStatus { said: said.clone(), mark });
+            }
             _ => {}
         }
+    }
+
+    fn restrict(&mut self, seen: &RestrictionsObserved, event: Digest, mark: Mark) {
+        let (before, mut ended) = match self.restrictions.take() {
+            Some(known) => (known.newest.in_force, known.ended),
+            None => (Vec::new(), BTreeMap::new()),
+        };
+        ended.extend(before.into_iter().map(|r| (r.object, r)));
+        for restriction in &seen.in_force {
+            ended.remove(&restriction.object);
+        }
+        self.restrictions = Some(Restrictions { newest: seen.clone(), ended, event, mark });
     }
 }

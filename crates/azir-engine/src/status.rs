@@ -7,6 +7,7 @@ use azir_model::vocab::FinalityLabel;
 use azir_model::{Choice, IncidentId, IncidentState, Role, Severity, class};
 use serde::{Deserialize, Serialize};
 
+use crate::body::PathVerdict;
 use crate::state::State;
 use crate::view::{IncidentView, MeasureRecord};
 
@@ -46,6 +47,77 @@ impl StatusClass {
     }
 }
 
+azir_model::wire_enum! {
+    /// Whether a fact binds this operator's nodes or everybody (11.3, D-066).
+    pub enum Label {
+        /// Own nodes only.
+        LocalOnly = "local_only",
+        /// By a finalized object in force.
+        ProtocolActive = "protocol_active",
+    }
+}
+
+/// One fact behind a class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// The class that this fact alone gives.
+    pub class: StatusClass,
+    /// True when it counts for own services.
+    pub operator: bool,
+    /// True when it counts for the network.
+    pub network: bool,
+    /// What kind of fact, for example `local_service_halt`.
+    pub kind: String,
+    /// What it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Whom it binds; absent where it binds nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// Since when, by the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// How it ends (24.3): at will, at a height, by a restart decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+    /// The incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// What proves it: entry of the log, or hash of a finalized object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// In words.
+    pub text: String,
+}
+
+impl Fact {
+    fn new(class: StatusClass, axis: Axis, kind: impl Into<String>, text: String) -> Self {
+        let (operator, network) = match axis {
+            Axis::Operator => (true, false),
+            Axis::Network => (false, true),
+            Axis::Both => (true, true),
+        };
+        Self {
+            class,
+            operator,
+            network,
+            kind: kind.into(),
+            scope: None,
+            label: None,
+            since: None,
+            ends: None,
+            incident: None,
+            proof: None,
+            text,
+        }
+    }
+
+    fn of(mut self, view: &IncidentView) -> Self {
+        self.incident = Some(view.id);
+        self
+    }
+}
+
 /// The two axes, with every fact behind them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
@@ -53,30 +125,99 @@ pub struct Status {
     pub operator: StatusClass,
     /// The network; moves only on verified facts (D-111).
     pub network: StatusClass,
-    /// Facts, one line each.
-    pub facts: Vec<String>,
+    /// The hard-final block that it refers to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hard_final: Option<SeenFinal>,
+    /// Facts, in the order in which they were found.
+    pub facts: Vec<Fact>,
+    /// Targets and due dates that have passed.
+    pub overdue: Vec<Overdue>,
 }
 
-/// Derives both axes. Implements the precedence of annex K.
+/// Derives both axes. Implements the precedence of annex K: R-31.1-1, R-31.1-2, R-31.1-3, R-31.1-4,
+/// R-31.1-5 and R-31.1-6.
 #[must_use]
 pub fn derive(state: &State, now: Timestamp) -> Status {
-    let mut status =
-        Status { operator: StatusClass::Healthy, network: StatusClass::Healthy, facts: vec![] };
-    let fresh = state
-        .incidents
-        .values()
-        .filter_map(|v| v.network.as_ref())
-        .map(|n| now.ms_since(n.at))
-        .min();
-    if fresh.is_none_or(|age| age > PROOF_AGE_MS_MAX) {
-        let age = fresh.map_or("no proof yet".to_owned(), |a| format!("newest proof {a} ms old"));
-        raise(&mut status, StatusClass::Degraded, Axis::Both, format!("status_stale: {age}"));
-    }
+    let mut facts = Vec::new();
+    proof_of_life(state, now, &mut facts);
     for view in state.incidents.values() {
-        derive_incident(view, &mut status);
+        derive_incident(view, &mut facts);
     }
-    status.facts.extend(overdue(state, now).iter().map(Overdue::to_string));
-    status
+    restrictions(state, &mut facts);
+    governance(state, &mut facts);
+    let worst = |counts: fn(&Fact) -> bool| {
+        let classes = facts.iter().filter(|f| counts(f)).map(|f| f.class);
+        classes.max().unwrap_or(StatusClass::Healthy)
+    };
+    Status {
+        operator: worst(|f| f.operator),
+        network: worst(|f| f.network),
+        hard_final: state.hard_final(),
+        overdue: overdue(state, now),
+        facts,
+    }
+}
+
+/// Without a fresh proof nothing is healthy (D-112), and a chain that does not finalize is not.
+fn proof_of_life(state: &State, now: Timestamp, facts: &mut Vec<Fact>) {
+    let newest = state.network.values().max_by_key(|seen| seen.mark.at);
+    let age = newest.map(|seen| now.ms_since(seen.mark.at));
+    if age.is_none_or(|age| age > PROOF_AGE_MS_MAX) {
+        let age = age.map_or("no proof yet".to_owned(), |a| format!("newest proof {a} ms old"));
+        let text = format!("status_stale: {age}");
+        let mut fact = Fact::new(StatusClass::Degraded, Axis::Both, "status_stale", text);
+        fact.since = newest.map(|seen| seen.mark.at);
+        facts.push(fact);
+    }
+    if let Some(seen) = newest.filter(|seen| !seen.newest.finalizing) {
+        let text = format!("hard_final does not rise above {}", seen.newest.hard_final.height);
+        let mut fact = Fact::new(StatusClass::Degraded, Axis::Network, "no_finality", text);
+        fact.proof = Some(format!("entry {}", seen.mark.index));
+        fact.since = Some(seen.mark.at);
+        facts.push(fact);
+    }
+}
+
+/// Finalized restrictions count on both axes: they bind own services too (annex K, never rule 3).
+fn restrictions(state: &State, facts: &mut Vec<Fact>) {
+    let Some(known) = &state.restrictions else { return };
+    for r in &known.newest.in_force {
+        // Capability 4 refuses actions; 1 to 3 leave a way (annexes D.3 and K).
+        let class = if r.capability >= 4 { StatusClass::ScopedHalt } else { StatusClass::SafeMode };
+        let owner = state.incidents.values().find(|v| crate::facts::owns(v, r));
+        let ends = r.expiry.map_or("by a lift object".to_owned(), |h| format!("at height {h}"));
+        let text = format!("{} on {}, protocol active, ends {ends}", r.choice, r.scope);
+        let mut fact = Fact::new(class, Axis::Both, r.choice.as_str(), text);
+        fact.scope = Some(r.scope.clone());
+        fact.label = Some(Label::ProtocolActive);
+        fact.since = Some(known.mark.at);
+        fact.ends = Some(ends);
+        fact.incident = owner.map(|v| v.id);
+        fact.proof = Some(r.object.to_string());
+        facts.push(fact);
+        if let Some(cited) = r.cites.as_ref().filter(|_| owner.is_none()) {
+            let text = format!("{} cites incident {cited}, which is not of this log", r.object);
+            let mut fact =
+                Fact::new(StatusClass::Healthy, Axis::Network, "unmatched_citation", text);
+            fact.proof = Some(r.object.to_string());
+            facts.push(fact);
+        }
+    }
+}
+
+/// A path that recomputation found wrong is shown and never hidden (20.3, D-090).
+fn governance(state: &State, facts: &mut Vec<Fact>) {
+    for (path, seen) in &state.governance {
+        if seen.newest.verdict == PathVerdict::Regular {
+            continue;
+        }
+        let text = format!("{path} is {}", seen.newest.verdict);
+        let mut fact = Fact::new(StatusClass::Degraded, Axis::Network, "governance_path", text);
+        fact.scope = Some(path.clone());
+        fact.since = Some(seen.mark.at);
+        fact.proof = Some(format!("entry {}", seen.mark.index));
+        facts.push(fact);
+    }
 }
 
 /// A target of D-045 or a due date that has passed. Shown, never blocking.
@@ -140,42 +281,43 @@ enum Axis {
     Both,
 }
 
-fn raise(status: &mut Status, class: StatusClass, axis: Axis, fact: String) {
-    let (operator, network) = match axis {
-        Axis::Operator => (true, false),
-        Axis::Network => (false, true),
-        Axis::Both => (true, true),
-    };
-    if operator {
-        status.operator = status.operator.max(class);
+/// How a local measure ends (24.3, D-082). Implements R-24.3-2.
+#[must_use]
+pub const fn ends(choice: Choice) -> &'static str {
+    match choice {
+        Choice::ObserveOnly => "nothing to end",
+        Choice::LocalDegraded | Choice::LocalServiceHalt => "by a restart decision",
+        Choice::Quarantine => "at will",
+        Choice::ProtocolSafeMode | Choice::ScopedProtocolHalt | Choice::EmergencyRestriction => {
+            "by expiry or lift object"
+        }
+        Choice::RecoveryMode => "not reversible",
     }
-    if network {
-        status.network = status.network.max(class);
-    }
-    status.facts.push(fact);
 }
 
-fn derive_incident(view: &IncidentView, status: &mut Status) {
-    let name = view.id.0.short();
-    for (measure, record) in view.measures.iter().filter(|(_, m)| m.released.is_none()) {
-        if !record.in_force() {
-            continue;
+fn derive_incident(view: &IncidentView, facts: &mut Vec<Fact>) {
+    for (name, record) in view.measures.iter().filter(|(_, m)| m.released.is_none()) {
+        if record.in_force() {
+            facts.push(local(view, name, record));
         }
-        let class = match record.choice {
-            Choice::LocalDegraded => StatusClass::Degraded,
-            _ => StatusClass::ScopedHalt,
-        };
-        let fact = format!("{measure}: {} on {}, local only ({name})", record.choice, record.node);
-        raise(status, class, Axis::Operator, fact);
     }
+    let short = view.id.0.short();
+    let mut push = |class, axis, kind: &str, text: String, since: Timestamp| {
+        let mut fact = Fact::new(class, axis, kind, text).of(view);
+        fact.since = Some(since);
+        facts.push(fact);
+    };
+    let entered = view.moves.last().map_or(view.opened.at, |m| m.mark.at);
     match view.state {
         IncidentState::Recovering => {
-            let fact = format!("incident {name} is RECOVERING");
-            raise(status, StatusClass::RecoveryInProgress, Axis::Operator, fact);
+            let text = format!("incident {short} is RECOVERING");
+            let class = StatusClass::RecoveryInProgress;
+            push(class, Axis::Operator, "recovering", text, entered);
         }
         IncidentState::Monitoring => {
-            let fact = format!("incident {name} is MONITORING");
-            raise(status, StatusClass::MonitoringAfterRecovery, Axis::Operator, fact);
+            let text = format!("incident {short} is MONITORING");
+            let class = StatusClass::MonitoringAfterRecovery;
+            push(class, Axis::Operator, "monitoring", text, entered);
         }
         IncidentState::Detected
         | IncidentState::Triaged
@@ -188,13 +330,39 @@ fn derive_incident(view: &IncidentView, status: &mut Status) {
     }
     let watched = view.state == IncidentState::Monitoring;
     if view.is_open() && !watched && view.severity >= Severity::Sev2Medium {
-        let fact = format!("incident {name} open at {}", view.severity);
-        raise(status, StatusClass::Degraded, Axis::Operator, fact);
+        let text = format!("incident {short} open at {}", view.severity);
+        push(StatusClass::Degraded, Axis::Operator, "incident", text, view.opened.at);
     }
     if is_disputed(view) {
-        let fact = format!("finality disputed by verified certificates ({name})");
-        raise(status, StatusClass::Degraded, Axis::Network, fact);
+        let text = format!("finality disputed by verified certificates ({short})");
+        push(StatusClass::Degraded, Axis::Network, "finality_disputed", text, view.opened.at);
     }
+}
+
+/// A local measure in force: on the operator axis only, and labelled so (31.2). Implements
+/// R-12.1-6 and R-40.0-6.
+fn local(view: &IncidentView, name: &str, record: &MeasureRecord) -> Fact {
+    let class = match record.choice {
+        Choice::LocalDegraded | Choice::Quarantine => StatusClass::Degraded,
+        Choice::ObserveOnly
+        | Choice::LocalServiceHalt
+        | Choice::ProtocolSafeMode
+        | Choice::ScopedProtocolHalt
+        | Choice::EmergencyRestriction
+        | Choice::RecoveryMode => StatusClass::ScopedHalt,
+    };
+    let roles = record.roles.iter().map(ToString::to_string);
+    let what: Vec<_> = roles.chain(record.peers.iter().cloned()).collect();
+    let short = view.id.0.short();
+    let on = format!("{}/{}", record.node, what.join(","));
+    let text = format!("{name}: {} on {on}, local only ({short})", record.choice);
+    let mut fact = Fact::new(class, Axis::Operator, record.choice.as_str(), text).of(view);
+    fact.scope = Some(format!("node:{}", record.node));
+    fact.label = Some(Label::LocalOnly);
+    fact.since = Some(record.commanded.at);
+    fact.ends = Some(ends(record.choice).to_owned());
+    fact.proof = Some(format!("entry {}", record.commanded.index));
+    fact
 }
 
 /// True while certificates dispute finality and no recovery is done (D-094, D-095). That nothing
@@ -250,7 +418,8 @@ pub fn may_publish(derived: &Status, operator: StatusClass, network: StatusClass
     let better = axes.iter().filter(|(_, said, is)| said < is);
     let mut unmet: Vec<_> = better
         .map(|(axis, said, is)| {
-            let facts = derived.facts.join("; ");
+            let facts: Vec<_> = derived.facts.iter().map(|f| f.text.as_str()).collect();
+            let facts = facts.join("; ");
             unproven(
                 format!("{axis} axis: {} is better than {} ({facts})", said.words(), is.words()),
                 format!("publish {} or worse", is.words()),
@@ -271,7 +440,8 @@ pub fn may_publish(derived: &Status, operator: StatusClass, network: StatusClass
 pub fn words(state: &State, text: &str) -> Vec<Unmet> {
     let text = text.to_lowercase();
     let held = |m: &MeasureRecord| m.released.is_none() && m.in_force();
-    let restricted = state.incidents.values().any(|v| v.measures.values().any(held));
+    let local = state.incidents.values().any(|v| v.measures.values().any(held));
+    let restricted = local || state.restrictions.iter().any(|r| !r.newest.in_force.is_empty());
     let said = ["maintenance", "upgrade"].into_iter().filter(|word| text.contains(word));
     said.filter(|_| restricted)
         .map(|word| {

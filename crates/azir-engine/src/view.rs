@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use azir_ledger::{CanonError, Digest, SeenFinal, Timestamp};
+use azir_ledger::{CanonError, Digest, MachinePublic, SeenFinal, Timestamp};
 use azir_model::evidence::{Descriptor, Item};
 use azir_model::vocab::NodeRole;
 use azir_model::{
@@ -14,8 +14,15 @@ use azir_runbook::RunState;
 use serde::Serialize;
 
 use crate::body::{
-    Blast, BoundRunbook, CauseStated, ConformanceAnswer, DraftKind, NetworkObserved, ReplayVerdict,
-    RootKind, SettledState,
+    Blast, BoundRunbook, CauseStated, ConformanceAnswer, Embargo, NetworkObserved, ReplayVerdict,
+    RequestedMeasure, RootKind, SettledState,
+};
+
+mod kept;
+
+pub use kept::{
+    Custody, DeclaredSeverity, DraftRecord, Dropped, EntryRef, HandedOver, ResolutionRecord,
+    Tombstone,
 };
 
 /// Tag of the hash of an incident view (D-013).
@@ -109,6 +116,9 @@ pub struct DecisionRecord {
     pub residual_accepted: bool,
     /// Channels whose harm the output leaves uncontained or late.
     pub residual: Vec<String>,
+    /// Protocol measures that it asks for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requested: Vec<RequestedMeasure>,
     /// True when the output applies nothing and requests nothing.
     pub observe_only: bool,
     /// Reason of an override, when the profile is above the recommended one (D-083).
@@ -129,6 +139,12 @@ pub struct MeasureRecord {
     pub node: String,
     /// Roles.
     pub roles: Vec<NodeRole>,
+    /// Peers that the node drops (local quarantine).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<String>,
+    /// When the node's agent said that it carries the quarantine of these peers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Mark>,
     /// Command, or the gate's own closure for automatic measures.
     pub commanded: Mark,
     /// Roles whose gate has stated that it is closed.
@@ -142,10 +158,12 @@ pub struct MeasureRecord {
 }
 
 impl MeasureRecord {
-    /// True when every gate of the measure has stated that it is closed.
+    /// True when every gate of the measure has stated that it is closed, and the agent that it
+    /// drops the peers.
     #[must_use]
     pub fn in_force(&self) -> bool {
-        self.roles.iter().all(|r| self.acknowledged.contains(r))
+        let peers = self.peers.is_empty() || self.carried.is_some();
+        peers && self.roles.iter().all(|r| self.acknowledged.contains(r))
     }
 
     /// True when a gate opened again although nobody decided its restart (D-038).
@@ -162,6 +180,10 @@ pub struct GateRecord {
     pub open: bool,
     /// True when latched.
     pub latched: bool,
+    /// The key that the gate guards.
+    pub key: MachinePublic,
+    /// Size of the largest log that the gate has seen; 0 for none.
+    pub seen_log: u64,
     /// Gate's own sequence number.
     pub sequence: u64,
     /// The gate's own clock in the newest statement; orders statements of one sequence number.
@@ -291,14 +313,15 @@ pub struct AttemptRecord {
 pub struct PostmortemRecord {
     /// Document.
     pub document: Digest,
-    /// Contents that it holds.
-    pub contents: Vec<String>,
     /// Root kinds.
     pub kinds: Vec<RootKind>,
     /// Answers.
     pub conformance: Vec<ConformanceAnswer>,
     /// Roles that signed it.
     pub signed_by: BTreeSet<Role>,
+    /// Until when the text stays sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embargo: Option<Embargo>,
     /// Who and when.
     pub mark: Mark,
 }
@@ -392,7 +415,39 @@ pub struct IncidentView {
     /// Approvals.
     pub approvals: Vec<ApprovalRecord>,
     /// Drafts.
-    pub drafts: Vec<(DraftKind, Digest)>,
+    pub drafts: Vec<DraftRecord>,
+    /// Measures that outlive the incident, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub handed: BTreeMap<String, HandedOver>,
+    /// Protocol measures that are no longer asked for, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub withdrawn: BTreeMap<String, Mark>,
+    /// How it ends, where it is not simply real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<ResolutionRecord>,
+    /// Severities that people declared, in order.
+    pub severities: Vec<DeclaredSeverity>,
+    /// Pieces that outsiders see by hash only.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub sealed: BTreeSet<Digest>,
+    /// Changes of custody, by piece.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub custody: BTreeMap<Digest, Vec<Custody>>,
+    /// What pins did not keep.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
+    /// Removed pieces.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<Digest, Tombstone>,
+    /// The incident that this one goes on from (D-038).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<IncidentId>,
+    /// Every event about the incident, in log order. Follows from the log, so no hash covers it.
+    #[serde(skip)]
+    pub entries: Vec<EntryRef>,
+    /// Affected scopes from a position on. Follows from the log as well.
+    #[serde(skip)]
+    pub scopes_since: Vec<(u64, Vec<String>)>,
     /// Cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseStated>,

@@ -173,7 +173,7 @@ fn the_triggers_of_section_14_select_the_runbook() {
     assert_eq!(runbook.triggered(&lag(21))[0].0.id, "no-finality");
 }
 
-/// R-34.2-1: each minimum action and each replay step is a step with its clause, in order.
+/// Each minimum action and each replay step is a step with its clause, in order.
 #[test]
 fn every_minimum_action_and_recovery_goal_is_a_step_with_its_clause() {
     let runbook = consensus();

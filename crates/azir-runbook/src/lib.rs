@@ -25,7 +25,15 @@ mod load;
 mod load_tests;
 pub mod model;
 pub mod op;
+#[cfg(test)]
+mod part1_tests;
+#[cfg(test)]
+mod part2_tests;
+#[cfg(test)]
+mod paths_tests;
 pub mod predicate;
+#[cfg(test)]
+mod shipped_tests;
 pub mod state;
 #[cfg(test)]
 mod testing;

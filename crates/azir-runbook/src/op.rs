@@ -62,6 +62,16 @@ azir_model::wire_enum! {
         RoleReopen = "role.reopen",
         /// Publish the derived public status (annex K).
         StatusPublish = "status.publish",
+        /// Recompute governance state from stored objects alone, on two implementations (20.2).
+        GovernanceRecompute = "governance.recompute",
+        /// Draft a transaction of the entitled party: key, mandate, challenge (D-072).
+        OwnerPathDraft = "owner_path.draft",
+        /// Install an accepted release and keep the old binary (D-109).
+        ReleaseInstall = "release.install",
+        /// Set a damaged store aside whole and refuse reads from it (22.2).
+        StoreQuarantine = "store.quarantine",
+        /// Build the stores of a node anew from the trusted checkpoint (annex J.1).
+        StoreRebuild = "store.rebuild",
     }
 }
 
@@ -70,14 +80,16 @@ impl Op {
     #[must_use]
     pub const fn effect(self) -> Effect {
         match self {
-            Self::ReplayRun | Self::CheckpointCompute => Effect::Observe,
+            Self::ReplayRun | Self::CheckpointCompute | Self::GovernanceRecompute => {
+                Effect::Observe
+            }
             Self::EvidencePin | Self::EvidenceCollect => Effect::Preserve,
             Self::FraudProofDraft | Self::StatusPublish => Effect::Draft,
-            Self::GateClose => Effect::RestrictLocal,
-            Self::SeatReplacementDraft | Self::RestartManifestDraft => {
+            Self::GateClose | Self::StoreQuarantine => Effect::RestrictLocal,
+            Self::SeatReplacementDraft | Self::RestartManifestDraft | Self::OwnerPathDraft => {
                 Effect::RestrictProtocolDraft
             }
-            Self::BranchReset => Effect::MutateLocal,
+            Self::BranchReset | Self::ReleaseInstall | Self::StoreRebuild => Effect::MutateLocal,
             Self::RoleReopen => Effect::Release,
         }
     }
@@ -95,12 +107,18 @@ impl Op {
             Self::EvidencePin | Self::EvidenceCollect => Role::ALL,
             // Row 11; the machine as far as policy lists it.
             Self::GateClose => &[Oco, Ic, Cl, El, Sl, Ro, Aut],
+            // Row 10, without the machine: which store is damaged is a person's finding.
+            Self::StoreQuarantine => &[Oco, Ic, Cl, Sl, Ro],
             // Row 22.
-            Self::ReplayRun | Self::BranchReset => &[Cl, El, Ro],
+            Self::ReplayRun | Self::BranchReset | Self::StoreRebuild => &[Cl, El, Ro],
+            // Row 22 too; it only looks and loads nothing into a node, so the machine may.
+            Self::GovernanceRecompute => &[Aut, Cl, El, Gl, Ro],
+            // Row 26: what runs next is part of the way back.
+            Self::ReleaseInstall => &[Ro],
             // Row 20: the machine computes, people pin.
             Self::CheckpointCompute => &[Aut, Ic, Cl],
             // Row 15.
-            Self::FraudProofDraft => &[Oco, Cl, El, Sl, Gl],
+            Self::FraudProofDraft | Self::OwnerPathDraft => &[Oco, Cl, El, Sl, Gl],
             // Rows 14 and 17.
             Self::SeatReplacementDraft | Self::RestartManifestDraft => &[Gl],
             // Row 26.

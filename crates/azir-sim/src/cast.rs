@@ -80,7 +80,7 @@ impl Frame {
             schema: EVENT_SCHEMA.to_owned(),
             log: self.log.clone(),
             mode: self.mode.clone(),
-            subject: self.incident,
+            subject: self.incident.filter(|_| !body.names_no_incident()),
             kind: body.kind().to_owned(),
             body: body.value(),
             actor: actor.to_owned(),

@@ -3,6 +3,7 @@
 
 mod collect;
 mod detect;
+mod postmortem;
 mod reopen;
 mod replaying;
 mod respond;

@@ -56,8 +56,9 @@ fn incident(
             None => check.faults.push(format!("confirmation {object} is no pair of certificates")),
         }
     }
-    for (kind, object) in &view.drafts {
-        if *kind == DraftKind::FraudProof {
+    for draft in &view.drafts {
+        let object = &draft.object;
+        if draft.draft == DraftKind::FraudProof {
             match read::<Vec<FraudProof>>(objects, object) {
                 Some(proofs) => frauds(&proofs, anchor, check),
                 None => check.faults.push(format!("draft {object} is no list of fraud proofs")),

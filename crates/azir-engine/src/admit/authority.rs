@@ -63,6 +63,11 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::IncidentDeclared(_) | Body::RunbookBound(_) => Act::Declare,
         Body::SeverityChanged(b) if b.severity < view.severity => Act::LowerSeverity,
         Body::SeverityChanged(_) => Act::RaiseSeverity,
+        Body::SeverityCorrected(_) => Act::LowerSeverity,
+        Body::ScopeChanged(_) | Body::IncidentResolved(_) => Act::Declare,
+        Body::EvidenceSealed(_) | Body::EvidenceHanded(_) => Act::OpenOrAttach,
+        Body::EvidenceDropped(_) => Act::PinEvidence,
+        Body::EvidenceRemoved(_) => Act::WaiveEvidence,
         Body::EvidencePinned(_) | Body::EvidencePreserved(_) => Act::PinEvidence,
         Body::EvidenceSettled(b) => match b.state {
             SettledState::NotApplicable => Act::OpenOrAttach,
@@ -76,10 +81,11 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::DecisionRecorded(_) => Act::DecideContainment,
         Body::MeasureCommanded(b) => match b.choice {
             Choice::LocalDegraded => Act::DegradeLocally,
+            _ if !b.peers.is_empty() => Act::DegradeLocally,
             _ if view.state == IncidentState::Recovering => Act::StopReenable,
             _ => Act::HaltLocally,
         },
-        Body::MeasureReleased(_) => Act::LiftLocal,
+        Body::MeasureReleased(_) | Body::MeasureHandedOver(_) => Act::LiftLocal,
         Body::ReplayReported(_) => Act::RunReplay,
         Body::CheckpointPinned(_) => Act::PinCheckpoint,
         Body::RecoveryPlanned(_) => Act::PreparePlan,
@@ -90,16 +96,24 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::RestartDecided(_) => Act::DecideRestart,
         Body::PhaseCarried(_) => Act::CarryOutPhase,
         Body::DraftMade(b) => match b.draft {
-            DraftKind::FraudProof => Act::DraftOwnerPath,
+            DraftKind::FraudProof
+            | DraftKind::KeyRevocation
+            | DraftKind::MandateMode
+            | DraftKind::Challenge => Act::DraftOwnerPath,
             DraftKind::EmergencyRestriction => Act::DraftEmergency,
             DraftKind::SeatReplacement
+            | DraftKind::Lift
             | DraftKind::RestartManifest
             | DraftKind::ProtocolMeasure => Act::DraftMeasure,
         },
         Body::ReviewSigned(_) => Act::ReviewClosure,
         Body::PostmortemPublished(_) => Act::PublishPostmortem,
         Body::StatusPublished(_) => Act::PublishStatus,
-        Body::GateStated(_) | Body::NetworkObserved(_) => return Asks::Machine,
+        Body::GateStated(_)
+        | Body::NetworkObserved(_)
+        | Body::MeasureAcknowledged(_)
+        | Body::RestrictionsObserved(_)
+        | Body::GovernanceObserved(_) => return Asks::Machine,
         Body::AttemptRefused(_) => return Asks::Server,
         Body::RoleAccepted(_) | Body::ApprovalGiven(_) | Body::Run(_) => {
             return Asks::Anyone;

@@ -1,18 +1,21 @@
 //! Decision, measures, gates, observations and drafts (11 to 13, 24, 25, 38; annexes D, F, G, I).
 
 use azir_ledger::canon;
-use azir_model::decision::{self, Input, Output, Verdict};
+use azir_model::class::{self, LocalEnough};
+use azir_model::decision::{self, Input};
 use azir_model::directive::SealError;
-use azir_model::emergency;
+use azir_model::lifecycle::MeasureState;
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::role::{Act, Ctx, Permission, permit};
-use azir_model::{Choice, Profile, RecoveryMode, Role};
+use azir_model::role::{Act, Ctx, permit};
+use azir_model::vocab::NodeRole;
+use azir_model::{Choice, Profile, Severity};
 
 use super::{Context, authority};
 use crate::body::{
-    DecisionRecorded, DraftKind, DraftMade, GateStated, MeasureCommanded, MeasureReleased,
-    NetworkObserved, residual_lines,
+    DecisionRecorded, GateStated, MeasureAcknowledged, MeasureCommanded, MeasureHandedOver,
+    MeasureReleased, requested_of, residual_lines,
 };
+use crate::facts;
 use crate::fold::subsystem;
 use crate::view::IncidentView;
 
@@ -50,19 +53,53 @@ pub(super) fn decide(
     if b.recommended != recommended
         || b.observe_only != observe_only
         || b.residual != residual_lines(&decided)
+        || b.requested != requested_of(&decided)
     {
         refuse(
             RefusalKind::HashMismatch,
-            "recommended, residual or observe_only differ from the output".into(),
+            "recommended, residual, requested or observe_only differ from the output".into(),
             "copy them from the output",
         );
     }
     about_this_incident(view, &input, unmet);
+    class_answer(view, b, unmet);
     if decision::step(b.profile) > decision::step(recommended) {
         overridden(cx, view, b, recommended, unmet);
     }
     if let Err(refusal) = input.check() {
         unmet.extend(refusal.unmet().to_vec());
+    }
+}
+
+/// What the class says of local measures (annex N.1) is set aside only with a reason: protocol
+/// measures where local ones are normally enough, or a ceiling below the protocol measures that the
+/// function asks for where they are not. Implements R-3.2-2.
+fn class_answer(view: &IncidentView, b: &DecisionRecorded, unmet: &mut Vec<Unmet>) {
+    let answer = class::row(view.class).local_enough;
+    let asks = !b.requested.is_empty();
+    let otherwise = match answer {
+        LocalEnough::Yes => asks,
+        LocalEnough::No => {
+            asks && decision::step(b.profile) <= decision::step(Profile::LocalDegraded)
+        }
+        LocalEnough::OwnCompounding
+        | LocalEnough::UntilClassified
+        | LocalEnough::OwnImplementation
+        | LocalEnough::ThrottlesOnly
+        | LocalEnough::OwnAgents
+        | LocalEnough::ByVersion => false,
+    };
+    if otherwise && b.override_reason.as_deref().is_none_or(|r| r.trim().is_empty()) {
+        unmet.push(Unmet::new(
+            RefusalKind::ReasonRequired,
+            format!(
+                "class: whether local measures are normally enough for {} is {answer:?}, and this \
+                 decision says otherwise",
+                view.class
+            ),
+            "3.2, D-031, annex N.1",
+            "say in override_reason why this incident differs from its class",
+        ));
     }
 }
 
@@ -118,8 +155,11 @@ fn about_this_incident(view: &IncidentView, input: &Input, unmet: &mut Vec<Unmet
     }
 }
 
-/// `measure.commanded`: own gates only, and never beyond the declared profile. Implements R-8.2-1,
-/// R-9.1-7 and R-24.3-1.
+/// Roles whose stop is a reduction of 11.1: exposure of reads, proposing, submitting for agents.
+const REDUCIBLE: [NodeRole; 3] = [NodeRole::Rpc, NodeRole::Proposer, NodeRole::Agent];
+
+/// `measure.commanded`: own gates or own peers only, and never beyond the declared profile.
+/// Implements R-8.2-1, R-9.1-7, R-24.3-1, R-4.2-1, R-13.2-8 and R-13.4-2.
 pub(super) fn command(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -129,23 +169,15 @@ pub(super) fn command(
     let mut refuse = |kind, what: String, rule: &str, remedy: &str| {
         unmet.push(Unmet::new(kind, what, rule, remedy));
     };
-    if b.roles.is_empty() || b.node.is_empty() {
+    if (b.roles.is_empty() && b.peers.is_empty()) || b.node.is_empty() {
         refuse(
             RefusalKind::ScopeRequired,
-            "no node or no role is named".into(),
+            "no node, or neither a role nor a peer is named".into(),
             "24.3",
-            "name node and roles",
+            "name the node, and its roles or the peers that it shall drop",
         );
     }
-    if !matches!(b.choice, Choice::LocalDegraded | Choice::LocalServiceHalt) {
-        refuse(
-            RefusalKind::ProtocolAuthorityRequired,
-            format!("{} is no measure on own gates", b.choice),
-            "13.4, 38.1",
-            "draft it for the protocol's own authorities",
-        );
-    }
-    let node = cx.policy.nodes.iter().find(|n| n.node == b.node);
+    let node = cx.policy.node(&b.node);
     let held = |r| node.is_some_and(|n| n.roles.contains(r));
     for role in b.roles.iter().filter(|r| !held(r)) {
         refuse(
@@ -155,28 +187,161 @@ pub(super) fn command(
             "name a node and role of the policy",
         );
     }
-    let decided = view.decision.is_some();
-    if decided && matches!(view.profile, Profile::ObserveOnly | Profile::ForensicOnly) {
+    if node.is_none() && b.roles.is_empty() {
         refuse(
-            RefusalKind::ProfileExceeded,
-            format!("{} allows no measure", view.profile),
-            "8.2, D-080",
-            "decide again with a wider profile",
+            RefusalKind::ScopeInvalid,
+            format!("{} is no node of this operator", b.node),
+            "13.3, D-068",
+            "name a node of the policy",
         );
     }
-    if view.measures.contains_key(&b.measure) {
+    let observing = matches!(view.profile, Profile::ObserveOnly | Profile::ForensicOnly);
+    if view.severity == Severity::Sev0Info || (view.decision.is_some() && observing) {
+        refuse(
+            RefusalKind::ProfileExceeded,
+            format!("{} at {} allows no measure", view.profile, view.severity),
+            "4.2, 8.2, D-080",
+            "raise the severity, or decide again with a wider profile",
+        );
+    }
+    let name = &b.measure;
+    if view.measures.contains_key(name) {
         refuse(
             RefusalKind::VersionConflict,
-            format!("measure {} exists", b.measure),
+            format!("measure {name} exists"),
             "7.3, D-022",
             "give the new measure its own name",
+        );
+    }
+    kind_of_measure(b, unmet);
+}
+
+/// What a local measure may be: a reduction (11.1), a halt (12.1), or a quarantine of peers
+/// (13.2). Implements R-11.1-1, R-11.1-3, R-11.1-4, R-12.1-1, R-12.1-3 and R-12.1-4.
+fn kind_of_measure(b: &MeasureCommanded, unmet: &mut Vec<Unmet>) {
+    let mut refuse = |kind, what: String, rule: &str, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, rule, remedy));
+    };
+    let peers = !b.peers.is_empty();
+    match b.choice {
+        Choice::Quarantine if peers => {
+            if !b.roles.is_empty() {
+                refuse(
+                    RefusalKind::InvalidSchema,
+                    "a quarantine of peers names roles".into(),
+                    "13.3, D-068",
+                    "command the gates as a measure of its own",
+                );
+            }
+        }
+        Choice::LocalDegraded | Choice::LocalServiceHalt if peers => refuse(
+            RefusalKind::InvalidSchema,
+            format!("{} names peers", b.choice),
+            "13.3, D-068",
+            "command the quarantine of peers as a measure of its own",
+        ),
+        Choice::LocalServiceHalt => {}
+        Choice::LocalDegraded => {
+            for role in b.roles.iter().filter(|r| !REDUCIBLE.contains(r)) {
+                refuse(
+                    RefusalKind::GuardUnmet,
+                    format!("degraded: {role} is none of the reductions of 11.1"),
+                    "11.1, 12.1, D-060, D-061",
+                    "use local_service_halt for it: a degraded node validates and observes on",
+                );
+            }
+        }
+        Choice::ObserveOnly
+        | Choice::ProtocolSafeMode
+        | Choice::ScopedProtocolHalt
+        | Choice::Quarantine
+        | Choice::EmergencyRestriction
+        | Choice::RecoveryMode => refuse(
+            RefusalKind::ProtocolAuthorityRequired,
+            format!("{} is no measure on own gates", b.choice),
+            "13.4, 38.1",
+            "draft it for the protocol's own authorities",
+        ),
+    }
+}
+
+/// `measure.acknowledged`: by the agent of the node that drops the peers.
+pub(super) fn acknowledge(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &MeasureAcknowledged,
+    unmet: &mut Vec<Unmet>,
+) {
+    let measure = view.measures.get(&b.measure).filter(|m| m.released.is_none());
+    let Some(measure) = measure.filter(|m| !m.peers.is_empty()) else {
+        unmet.push(Unmet::new(
+            RefusalKind::InvalidSchema,
+            format!("no quarantine of peers {} is in force", b.measure),
+            "13.3, annex G",
+            "gates acknowledge by their own statements; name a quarantine of peers",
+        ));
+        return;
+    };
+    if cx.actor != format!("agent:{}", measure.node) {
+        unmet.push(Unmet::new(
+            RefusalKind::NotAuthorized,
+            format!("{} cannot speak for node {}", cx.actor, measure.node),
+            "annex G, D-049",
+            "let the agent of that node acknowledge it",
+        ));
+    }
+}
+
+/// `measure.handed_over` (guard `released`): to an object in force, or to a person who owns it.
+pub(super) fn hand_over(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &MeasureHandedOver,
+    unmet: &mut Vec<Unmet>,
+) {
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "5.1, annex B", remedy));
+    };
+    let protocol = facts::protocol_measures(cx.state, view);
+    if !view.measures.contains_key(&b.measure) && !protocol.contains_key(&b.measure) {
+        let remedy = "name a measure as azir incident show names it";
+        refuse(RefusalKind::InvalidSchema, format!("there is no measure {:?}", b.measure), remedy);
+    }
+    if b.text.trim().is_empty() {
+        let remedy = "say what stays, and until when";
+        refuse(RefusalKind::ReasonRequired, "no text".into(), remedy);
+    }
+    let owned = b.owner.as_deref().is_some_and(|who| cx.policy.person(who).is_some());
+    let listed = cx.state.restrictions.iter().flat_map(|r| &r.newest.in_force);
+    let in_force = b.object.is_some_and(|object| listed.into_iter().any(|r| r.object == object));
+    if let Some(object) = b.object.filter(|_| !in_force) {
+        refuse(
+            RefusalKind::NotFinalized,
+            format!("{object} is no restriction in force"),
+            "let an own node observe the finalized object first",
+        );
+    }
+    if !owned && !in_force {
+        refuse(
+            RefusalKind::GuardUnmet,
+            "released: neither a finalized object nor an owner is named".into(),
+            "name the restriction that holds on, or a person of the policy as owner",
         );
     }
 }
 
 /// `measure.released`: by a person, when the gates came back by restart decisions. Implements
 /// R-24.3-3.
-pub(super) fn release(view: &IncidentView, b: &MeasureReleased, unmet: &mut Vec<Unmet>) {
+pub(super) fn release(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &MeasureReleased,
+    unmet: &mut Vec<Unmet>,
+) {
+    if let Some(state) = facts::protocol_measures(cx.state, view).get(&b.measure) {
+        withdraw(*state, &b.measure, unmet);
+        return;
+    }
     let Some(measure) = view.measures.get(&b.measure).filter(|m| m.released.is_none()) else {
         unmet.push(Unmet::new(
             RefusalKind::InvalidSchema,
@@ -194,6 +359,22 @@ pub(super) fn release(view: &IncidentView, b: &MeasureReleased, unmet: &mut Vec<
             "29.1, 30.1, annex J",
             "reopen it by a restart decision first; nothing is lifted by a statement",
         ));
+    }
+}
+
+/// A request that no finalized object answers may be withdrawn; what is in force ends by its own
+/// expiry or by a lift that is observed, never by a statement (R-24.3-3, annex G).
+fn withdraw(state: MeasureState, name: &str, unmet: &mut Vec<Unmet>) {
+    match state {
+        MeasureState::Requested => {}
+        MeasureState::InForce | MeasureState::Lost | MeasureState::Ended => {
+            unmet.push(Unmet::new(
+                RefusalKind::NotFinalized,
+                format!("{name} is a finalized restriction ({state})"),
+                "24.3, D-082, annex G",
+                "let its lift or expiry be observed in finalized state, or hand it over",
+            ));
+        }
     }
 }
 
@@ -251,180 +432,5 @@ pub(super) fn stated(
             format!("{name}: statement {} is not newer", statement.sequence),
             "send the gate's newest statement",
         );
-    }
-}
-
-/// `network.observed`: a node of the policy speaks for itself.
-pub(super) fn observed(cx: &Context<'_>, b: &NetworkObserved, unmet: &mut Vec<Unmet>) {
-    if cx.actor != format!("agent:{}", b.node) {
-        unmet.push(Unmet::new(
-            RefusalKind::NotAuthorized,
-            format!("{} cannot speak for node {}", cx.actor, b.node),
-            "annex G, D-058",
-            "let the agent of that node observe it",
-        ));
-    }
-}
-
-/// `draft.made`: never more than the decision allows, never submitted (38.1, D-088). Implements
-/// R-5.1-1, R-8.2-5 and R-14.2-7.
-pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
-    cx.held(&b.object, "draft", unmet);
-    if view.confirmations.is_empty() {
-        unmet.push(Unmet::new(
-            RefusalKind::GuardUnmet,
-            "confirm: no minimal confirmation is verified",
-            "2.2, D-041 O4, D-042",
-            "let one item of annex N.2 be verified first",
-        ));
-    }
-    match b.draft {
-        DraftKind::FraudProof | DraftKind::SeatReplacement => {}
-        DraftKind::RestartManifest => {
-            let mode = RecoveryMode::ProtocolSafeRestart;
-            ceiling(view, Profile::ProtocolRecovery, unmet);
-            if !crate::facts::entry_holds(cx.state, view, mode, "network:all") {
-                unmet.push(Unmet::new(
-                    RefusalKind::GuardUnmet,
-                    format!("entry: the conditions of {mode} are not observed"),
-                    "26.1, annex J.1",
-                    "replay, and show a conflicting hard-final history",
-                ));
-            }
-        }
-        DraftKind::ProtocolMeasure => protocol_measure(cx, view, b, unmet),
-        DraftKind::EmergencyRestriction => {
-            // Annex C row 16: the liaison prepares it with the commander's signature.
-            let second = Permission::WithSecond(vec![vec![Role::IncidentCommander]]);
-            authority::seconded(cx, &second, &view.approvals, unmet);
-            protocol_measure(cx, view, b, unmet);
-        }
-    }
-}
-
-fn protocol_measure(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
-    if view.network.as_ref().is_none_or(|n| !n.newest.finalizing) {
-        unmet.push(Unmet::new(
-            RefusalKind::NotEffective,
-            "chain not finalizing: no protocol object can take effect",
-            "12.2, 25.1, D-081",
-            "use local measures; RM_PROTOCOL_SAFE_RESTART if the cause cannot heal",
-        ));
-    }
-    let Some(output) = view.decision.as_ref().and_then(|d| cx.objects.get(&d.output)) else {
-        unmet.push(Unmet::new(
-            RefusalKind::GuardUnmet,
-            "decision: no containment decision is recorded",
-            "24.2, annex D",
-            "decide first",
-        ));
-        return;
-    };
-    // Admission of the decision has compared these bytes with the function's own output.
-    let Ok(output) = canon::decode::<Output>(&output) else { return };
-    let Some(wanted) = &b.measure else {
-        unmet.push(Unmet::new(
-            RefusalKind::ScopeRequired,
-            "the draft names no measure of the decision",
-            "24.3",
-            "name choice and scope",
-        ));
-        return;
-    };
-    candidate(view, &output, wanted, b, unmet);
-}
-
-/// The declared profile is the ceiling for what is drafted (D-080). Implements R-8.2-2, R-8.2-3
-/// and R-8.2-4.
-fn ceiling(view: &IncidentView, needed: Profile, unmet: &mut Vec<Unmet>) {
-    if decision::step(needed) > decision::step(view.profile) {
-        unmet.push(Unmet::new(
-            RefusalKind::ProfileExceeded,
-            format!("{} is declared, this belongs to {needed}", view.profile),
-            "8.2, D-078, D-080",
-            "declare a wider profile by a new decision",
-        ));
-    }
-}
-
-/// `scope_too_broad` for a measure that passes but covers more than the one that suffices.
-/// Implements R-12.4-1.
-fn wider_than_chosen(
-    channel: &decision::ChannelDecision,
-    candidate: &decision::Candidate,
-    unmet: &mut Vec<Unmet>,
-) {
-    let chosen = channel.candidates.iter().find(|c| channel.chosen.as_ref() == Some(&c.measure));
-    let size = |c: &decision::Candidate| (c.numbers.breadth, c.numbers.subjects);
-    let passes = candidate.verdict == Verdict::Passes;
-    if let Some(chosen) = chosen.filter(|c| passes && size(candidate) > size(c)) {
-        unmet.push(Unmet::new(
-            RefusalKind::ScopeTooBroad,
-            format!(
-                "{} covers more than {}, which suffices",
-                candidate.measure.scope, chosen.measure.scope
-            ),
-            "12.4, 24.2, annex D.6",
-            "draft the measure that the decision chose",
-        ));
-    }
-}
-
-fn candidate(
-    view: &IncidentView,
-    output: &Output,
-    wanted: &crate::body::DraftedMeasure,
-    b: &DraftMade,
-    unmet: &mut Vec<Unmet>,
-) {
-    let fits = |c: &&decision::Candidate| {
-        c.measure.choice == wanted.choice && c.measure.scope.to_string() == wanted.scope
-    };
-    let mut found: Vec<_> = Vec::new();
-    for channel in &output.per_channel {
-        let best = channel.candidates.iter().filter(fits).max_by_key(|c| match c.verdict {
-            Verdict::Passes => u8::MAX,
-            verdict => verdict as u8,
-        });
-        found.extend(best.map(|c| (channel, c)));
-    }
-    if found.is_empty() {
-        ceiling(view, decision::of_measure(wanted.choice, 0, false), unmet);
-        unmet.push(Unmet::new(
-            RefusalKind::ScopeTooBroad,
-            format!("{} on {} is no candidate of the decision", wanted.choice, wanted.scope),
-            "24.2, annex D.4",
-            "draft a measure that the decision lists, or decide again",
-        ));
-    }
-    for (channel, candidate) in found {
-        let needed = candidate.measure.profile();
-        // D-080: the function may go one step beyond the table where its predicate is true.
-        let justified = needed == Profile::EmergencyRestriction
-            && channel.emergency.holds
-            && view.profile == Profile::HaltScoped;
-        if !justified {
-            ceiling(view, needed, unmet);
-        }
-        wider_than_chosen(channel, candidate, unmet);
-        for kind in decision::refusals_of(candidate.reason, wanted.choice) {
-            let seats = candidate.numbers.seats_after;
-            let seats = seats.map_or(String::new(), |s| format!(", {s} seats would count"));
-            unmet.push(Unmet::new(
-                *kind,
-                format!(
-                    "{} on {} for {}: {}{seats}",
-                    wanted.choice, wanted.scope, channel.scope, candidate.reason
-                ),
-                "24.2, 13.4, D-069, annex D.5",
-                "take the measure that the decision chose",
-            ));
-        }
-        if b.draft == DraftKind::EmergencyRestriction {
-            let justification = b.justification.clone().unwrap_or_default();
-            let limit = candidate.measure.duration_s.unwrap_or(0);
-            let checked = emergency::check_draft(&channel.emergency, &justification, limit);
-            unmet.extend(checked.err().map(|r| r.unmet().to_vec()).unwrap_or_default());
-        }
     }
 }

@@ -2,15 +2,16 @@
 
 use azir_model::class::{self, ConfirmationKind};
 use azir_model::evidence::private_key_format;
+use azir_model::keep;
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::scope::Scope;
 
-use super::Context;
+use super::{Context, opening};
 use crate::body::{
-    ConfirmationVerified, EvidenceItems, EvidencePreserved, EvidenceSettled, SettledState,
+    ConfirmationVerified, EvidenceDropped, EvidenceHanded, EvidenceItems, EvidencePreserved,
+    EvidenceRemoved, EvidenceSealed, EvidenceSettled, SettledState,
 };
-use crate::evidence;
 use crate::view::IncidentView;
+use crate::{evidence, facts};
 
 /// Items: every byte is in the vault, and each descriptor is complete.
 pub(super) fn items(cx: &Context<'_>, b: &EvidenceItems, unmet: &mut Vec<Unmet>) {
@@ -22,18 +23,13 @@ pub(super) fn items(cx: &Context<'_>, b: &EvidenceItems, unmet: &mut Vec<Unmet>)
             "name the scope and what is held of it",
         ));
     }
-    if !b.scope.is_empty()
-        && let Err(error) = b.scope.parse::<Scope>()
-    {
-        unmet.push(Unmet::new(
-            RefusalKind::ScopeInvalid,
-            format!("{:?}: {error}", b.scope),
-            "12.4, D-024, annex D.1",
-            "write kind:id as annex D.1 says",
-        ));
+    if !b.scope.is_empty() {
+        opening::scope(cx, &b.scope, unmet);
     }
     for item in &b.items {
         unmet.extend(item.problems());
+        let name = format!("obtained_at of {}", item.item);
+        opening::in_future(cx, item.obtained_at, &name, "10, D-058", unmet);
         let Some(bytes) = cx.held(&item.hash, item.item.as_str(), unmet) else { continue };
         if bytes.len() as u64 != item.size {
             unmet.push(Unmet::new(
@@ -142,5 +138,109 @@ pub(super) fn confirm(
             "2.2, D-042, D-096",
             "let a detector or agent verify it",
         ));
+    }
+}
+
+/// `evidence_missing` for a piece that this incident does not hold.
+fn held_here(view: &IncidentView, piece: &azir_ledger::Digest, unmet: &mut Vec<Unmet>) {
+    if !facts::held(view).contains(piece) {
+        unmet.push(Unmet::new(
+            RefusalKind::EvidenceMissing,
+            format!("{piece} is no evidence of this incident"),
+            "10, D-058",
+            "name a piece by the content hash under which it was pinned or collected",
+        ));
+    }
+}
+
+fn reason(text: &str, rule: &str, unmet: &mut Vec<Unmet>) {
+    if text.trim().is_empty() {
+        unmet.push(Unmet::new(RefusalKind::ReasonRequired, "no reason", rule, "say why"));
+    }
+}
+
+/// `evidence.sealed` (D-025): outsiders see hash, size and kind. Implements R-10.1-13 in part.
+pub(super) fn seal(view: &IncidentView, b: &EvidenceSealed, unmet: &mut Vec<Unmet>) {
+    reason(&b.reason, "10, 33, D-025", unmet);
+    if b.pieces.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::EvidenceMissing,
+            "no piece is named",
+            "10, D-025",
+            "name the pieces to seal",
+        ));
+    }
+    for piece in &b.pieces {
+        held_here(view, piece, unmet);
+    }
+}
+
+/// `evidence.handed` (D-058): from whoever keeps it now.
+pub(super) fn hand(view: &IncidentView, b: &EvidenceHanded, unmet: &mut Vec<Unmet>) {
+    reason(&b.reason, "10, D-058", unmet);
+    held_here(view, &b.piece, unmet);
+    let keeper = evidence::custodian(view, &b.piece);
+    if keeper.as_deref().is_some_and(|keeper| keeper != b.from) || b.to.trim().is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::HashMismatch,
+            format!(
+                "{} is kept by {}, not by {:?}",
+                b.piece,
+                keeper.as_deref().unwrap_or("nobody"),
+                b.from
+            ),
+            "10, D-058",
+            "name who keeps it now, and who shall keep it",
+        ));
+    }
+}
+
+/// `evidence.dropped` (D-059): a budget, and what it cost.
+pub(super) fn drop_pieces(b: &EvidenceDropped, unmet: &mut Vec<Unmet>) {
+    if b.budget == 0 || b.dropped.is_empty() || b.scope.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::InvalidSchema,
+            "no scope, no budget or nothing dropped",
+            "2.1, D-059",
+            "name the scope, the budget in bytes and each piece that was not kept",
+        ));
+    }
+}
+
+/// `evidence.removed` (D-026): only after the term, and with what stays known. Implements
+/// R-10.1-12.
+pub(super) fn remove(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &EvidenceRemoved,
+    unmet: &mut Vec<Unmet>,
+) {
+    if b.policy != cx.policy.version {
+        unmet.push(Unmet::new(
+            RefusalKind::VersionConflict,
+            format!("policy version {} is quoted, {} holds", b.policy, cx.policy.version),
+            "10, D-026",
+            "quote the policy whose term has passed",
+        ));
+    }
+    let ended = facts::ended(view);
+    let due = keep::check_removal(view.peak(), ended, cx.now).err();
+    unmet.extend(due.map(|r| r.unmet().to_vec()).unwrap_or_default());
+    for piece in &b.pieces {
+        held_here(view, &piece.hash, unmet);
+        let sizes = view.evidence.values().flat_map(|r| &r.held);
+        if sizes.filter(|d| d.hash == piece.hash).any(|d| d.size != piece.size) {
+            unmet.push(Unmet::new(
+                RefusalKind::HashMismatch,
+                format!("{} has another size than {}", piece.hash, piece.size),
+                "10, D-026",
+                "copy the size from its descriptor",
+            ));
+        }
+        let elsewhere = cx.state.incidents.values().filter(|v| v.id != view.id);
+        for other in elsewhere.filter(|v| facts::held(v).contains(&piece.hash)) {
+            let due = keep::check_removal(other.peak(), facts::ended(other), cx.now).err();
+            unmet.extend(due.map(|r| r.unmet().to_vec()).unwrap_or_default());
+        }
     }
 }

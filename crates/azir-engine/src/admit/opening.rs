@@ -3,13 +3,15 @@
 use azir_model::evidence::{evidence_list_hash, scopes_hash};
 use azir_model::lifecycle::{self, Request};
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::scope::Scope;
+use azir_model::scope::{Scope, ScopeKind};
 use azir_model::{BlastRank, IncidentClass, IncidentId, Severity, class};
 
 use super::{Context, evidence};
-use crate::body::{BoundRunbook, IncidentDeclared, IncidentOpened, SeverityChanged, StateMoved};
+use crate::body::{
+    Blast, BoundRunbook, IncidentDeclared, IncidentOpened, SeverityChanged, StateMoved,
+};
 use crate::facts;
-use crate::view::IncidentView;
+use crate::view::{CLOCK_SUSPECT_MS, IncidentView};
 
 /// `incident.opened`: id, members, preimages and runbook fit. Implements R-7.1-1, R-7.1-2, R-7.1-5,
 /// R-7.1-7, R-7.1-8 and R-7.1-11.
@@ -63,7 +65,11 @@ pub(super) fn open(
         );
     }
     unmet.extend(record.problems());
-    scopes(&opened.scopes, unmet);
+    scopes(cx, &opened.scopes, unmet);
+    in_future(cx, record.detection_time, "detection_time", "7.1, D-016", unmet);
+    if let Some(before) = &opened.continues {
+        continues(cx, before, unmet);
+    }
     for item in &opened.evidence {
         if let Some(bytes) = cx.held(&item.hash, item.item.as_str(), unmet) {
             evidence::no_private_key(item.item.as_str(), &bytes, unmet);
@@ -77,8 +83,43 @@ fn registered(cx: &Context<'_>, who: &str) -> bool {
         || (who == cx.actor && cx.policy.key_of(cx.actor).is_some())
 }
 
-/// Scopes are sorted, unique and parse.
-fn scopes(list: &[String], unmet: &mut Vec<Unmet>) {
+/// Only what is over can be gone on from (D-038); what is open is worked on, or a duplicate.
+fn continues(cx: &Context<'_>, before: &IncidentId, unmet: &mut Vec<Unmet>) {
+    let why = match cx.state.incidents.get(before) {
+        None => format!("incident {before} was never opened in this log"),
+        Some(view) if view.is_open() => format!("incident {before} is {}", view.state),
+        Some(_) => return,
+    };
+    unmet.push(Unmet::new(
+        RefusalKind::IdMismatch,
+        format!("continues: {why}"),
+        "5.1, D-038",
+        "name an incident of this log that is closed, or leave it out",
+    ));
+}
+
+/// `invalid_schema` for a time that the log's clock has not reached. The author's own clock is
+/// never a reason to refuse (D-016), so the tolerance of a suspect clock applies.
+pub(super) fn in_future(
+    cx: &Context<'_>,
+    at: azir_ledger::Timestamp,
+    name: &str,
+    rule: &str,
+    unmet: &mut Vec<Unmet>,
+) {
+    let ahead = at.ms_since(cx.now);
+    if ahead > CLOCK_SUSPECT_MS {
+        unmet.push(Unmet::new(
+            RefusalKind::InvalidSchema,
+            format!("{name} {at} lies {ahead} ms in the future of the log's clock {}", cx.now),
+            rule,
+            "give the time at which it happened, or set the clock",
+        ));
+    }
+}
+
+/// Scopes are sorted, unique, parse, and name own nodes that exist.
+pub(super) fn scopes(cx: &Context<'_>, list: &[String], unmet: &mut Vec<Unmet>) {
     if !list.is_sorted_by(|a, b| a < b) {
         unmet.push(Unmet::new(
             RefusalKind::NotCanonical,
@@ -88,21 +129,50 @@ fn scopes(list: &[String], unmet: &mut Vec<Unmet>) {
         ));
     }
     for text in list {
-        if let Err(error) = text.parse::<Scope>() {
-            unmet.push(Unmet::new(
-                RefusalKind::ScopeInvalid,
-                format!("{text:?}: {error}"),
-                "12.4, D-024, annex D.1",
-                "write kind:id as annex D.1 says",
-            ));
+        scope(cx, text, unmet);
+    }
+}
+
+/// `scope_invalid` for a scope that does not parse or names no node of this operator; what lives
+/// on the network is the adapter's to resolve.
+pub(super) fn scope(cx: &Context<'_>, text: &str, unmet: &mut Vec<Unmet>) {
+    let mut refuse = |what: String, remedy: &str| {
+        let rule = "12.4, D-024, annex D.1";
+        unmet.push(Unmet::new(RefusalKind::ScopeInvalid, what, rule, remedy));
+    };
+    match text.parse::<Scope>() {
+        Err(error) => refuse(format!("{text:?}: {error}"), "write kind:id as annex D.1 says"),
+        Ok(scope) if scope.kind() == ScopeKind::Node && cx.policy.node(scope.id()).is_none() => {
+            let known: Vec<_> = cx.policy.nodes.iter().map(|n| n.node.as_str()).collect();
+            let remedy = format!("name one of this operator's nodes: {}", known.join(", "));
+            refuse(format!("{text:?}: {} is no own node", scope.id()), &remedy);
         }
+        Ok(_) => {}
+    }
+}
+
+/// A radius beyond own nodes names what it covers (D-032).
+pub(super) fn blast(blast: &Blast, scopes: &[String], unmet: &mut Vec<Unmet>) {
+    if blast.rank > BlastRank::OWN && scopes.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeRequired,
+            format!("blast rank {} without scopes", blast.rank.value()),
+            "8.3, D-032",
+            "name the affected scopes",
+        ));
     }
 }
 
 /// `incident.declared`: the act that TRIAGED records (D-020). Implements R-8.3-3, R-9.1-3 and
-/// R-9.1-5.
-pub(super) fn declare(view: &IncidentView, b: &IncidentDeclared, unmet: &mut Vec<Unmet>) {
-    scopes(&b.scopes, unmet);
+/// R-9.1-5. A person declares, and says why it is less than proposed: R-4.1-2.
+pub(super) fn declare(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &IncidentDeclared,
+    unmet: &mut Vec<Unmet>,
+) {
+    scopes(cx, &b.scopes, unmet);
+    blast(&b.blast, &b.scopes, unmet);
     if b.severity < view.record.severity && b.reason.as_deref().is_none_or(str::is_empty) {
         unmet.push(Unmet::new(
             RefusalKind::ReasonRequired,
@@ -119,14 +189,6 @@ pub(super) fn declare(view: &IncidentView, b: &IncidentDeclared, unmet: &mut Vec
             "reclassify, or declare at most SEV_1_LOW",
         ));
     }
-    if b.blast.rank > BlastRank::OWN && b.scopes.is_empty() {
-        unmet.push(Unmet::new(
-            RefusalKind::ScopeRequired,
-            format!("blast rank {} without scopes", b.blast.rank.value()),
-            "8.3, D-032",
-            "name the affected scopes",
-        ));
-    }
     if view.peak.is_some_and(|peak| b.severity < peak) {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
@@ -137,7 +199,8 @@ pub(super) fn declare(view: &IncidentView, b: &IncidentDeclared, unmet: &mut Vec
     }
 }
 
-/// `severity.changed` (D-030).
+/// `severity.changed` (D-030): up at once by any deciding role, down with evidence, never while
+/// damage goes on. Implements R-4.1-3.
 pub(super) fn severity(view: &IncidentView, b: &SeverityChanged, unmet: &mut Vec<Unmet>) {
     if b.reason.is_empty() {
         unmet.push(Unmet::new(

@@ -1,26 +1,20 @@
-//! Replay, checkpoint, plan, recovery, cause and postmortem (26, 27, 33; annex J.1).
+//! Replay, checkpoint, plan and recovery (26, 27; annex J.1).
+
+use std::collections::BTreeSet;
 
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::{IncidentClass, IncidentState, Profile, RecoveryMode, Role, Severity};
+use azir_model::{Profile, RecoveryMode, Severity};
 
 use super::Context;
 use crate::body::{
-    CauseStated, CheckpointPinned, PostmortemPublished, RecoveryApproved, RecoveryPlanned,
-    RecoveryProduced, RecoveryRecorded, ReplayReported, ReplayVerdict,
+    CheckpointPinned, RecoveryApproved, RecoveryPlanned, RecoveryProduced, RecoveryRecorded,
+    ReplayReported, ReplayVerdict,
 };
 use crate::facts;
 use crate::view::IncidentView;
 
 /// Implementations of different source that a matching verdict needs (D-099).
 pub(super) const FAMILIES_MIN: usize = 2;
-/// The four classifications of 14.2. Implements R-14.2-5, R-14.2-9, R-14.2-10, R-14.2-11,
-/// R-14.2-12.
-pub(super) const FINDINGS_CONSENSUS: [&str; 4] =
-    [INVALID_OBJECT, DIVERGENCE, PROTOCOL_FAULT, EQUIVOCATION];
-const INVALID_OBJECT: &str = "invalid_object";
-const DIVERGENCE: &str = "local_implementation_divergence";
-const PROTOCOL_FAULT: &str = "genuine_protocol_fault";
-const EQUIVOCATION: &str = "adversarial_equivocation";
 
 /// `replay.reported`: outputs were frozen before anything was loaded (27.2 step 2), and it runs
 /// from a hard-final block. Implements R-27.2-1 and R-27.2-2.
@@ -31,7 +25,7 @@ pub(super) fn replayed(
     unmet: &mut Vec<Unmet>,
 ) {
     cx.held(&b.report, "replay report", unmet);
-    for gate in facts::not_frozen(cx.state) {
+    for gate in facts::not_frozen(cx.state, view) {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
             format!("freeze: {gate} is not stated closed"),
@@ -57,6 +51,29 @@ pub(super) fn replayed(
             format!("{} independent implementation ran, {FAMILIES_MIN} are needed", families.len()),
             "16.2, 27.2, D-099",
             "replay with a second implementation of other source",
+        ));
+    }
+    revalidated(cx, b, unmet);
+}
+
+/// 27.2 step 7: the restrictions that the replay recomputed are those that own nodes apply.
+/// Implements R-27.2-7.
+fn revalidated(cx: &Context<'_>, b: &ReplayReported, unmet: &mut Vec<Unmet>) {
+    let Some(applied) = &cx.state.restrictions else { return };
+    if b.verdict != ReplayVerdict::Match {
+        return;
+    }
+    let applied: BTreeSet<_> = applied.newest.in_force.iter().map(|r| r.object).collect();
+    let recomputed: BTreeSet<_> = b.restrictions.iter().flatten().copied().collect();
+    let extra = applied.difference(&recomputed).map(|o| format!("{o} is applied, not recomputed"));
+    let missing =
+        recomputed.difference(&applied).map(|o| format!("{o} is recomputed, not applied"));
+    for what in extra.chain(missing) {
+        unmet.push(Unmet::new(
+            RefusalKind::ReplayMismatch,
+            what,
+            "27.2, D-096, annex J.1",
+            "report what differs as diverged, or observe the restrictions again",
         ));
     }
 }
@@ -211,7 +228,7 @@ pub(super) fn record(
         ));
     }
     if b.done {
-        for item in facts::exit_missing(view) {
+        for item in facts::exit_missing(cx.state, view) {
             unmet.push(Unmet::new(
                 RefusalKind::GuardUnmet,
                 format!("exit: {item}"),
@@ -219,124 +236,5 @@ pub(super) fn record(
                 "produce it first",
             ));
         }
-    }
-}
-
-/// `cause.stated` (D-044): every excluded candidate names its evidence, and something remains that
-/// the statement covers.
-pub(super) fn cause(
-    cx: &Context<'_>,
-    view: &IncidentView,
-    b: &CauseStated,
-    unmet: &mut Vec<Unmet>,
-) {
-    let mut refuse = |kind, what: String, remedy: &str| {
-        unmet.push(Unmet::new(kind, what, "29.1, D-034, D-044", remedy));
-    };
-    for excluded in b.excluded.iter().filter(|e| !b.candidates.contains(&e.candidate)) {
-        refuse(
-            RefusalKind::InvalidSchema,
-            format!("excluded {:?} is no candidate", excluded.candidate),
-            "list it as a candidate first",
-        );
-    }
-    let excluded = |c: &String| b.excluded.iter().any(|e| e.candidate == *c);
-    if !b.candidates.is_empty() && b.candidates.iter().all(excluded) {
-        refuse(
-            RefusalKind::GuardUnmet,
-            "cause: every candidate is excluded, so the cause is none of them".into(),
-            "add the candidate that remains and say how it is covered",
-        );
-    }
-    if b.candidates.is_empty() || b.statement.is_empty() {
-        refuse(
-            RefusalKind::GuardUnmet,
-            "cause: no candidate or no statement".into(),
-            "list candidate causes, what excludes them, and how the rest is covered",
-        );
-    }
-    if view.class == IncidentClass::Consensus {
-        finding(view, b, &mut refuse);
-    } else if b.finding.trim().is_empty() {
-        let remedy = "use the classification of the runbook of this class";
-        refuse(RefusalKind::InvalidSchema, "no finding".into(), remedy);
-    }
-    for excluded in &b.excluded {
-        cx.held(&excluded.evidence, "excluding evidence", unmet);
-    }
-}
-
-/// What each classification of 14.2 rests on.
-fn finding(
-    view: &IncidentView,
-    b: &CauseStated,
-    refuse: &mut impl FnMut(RefusalKind, String, &str),
-) {
-    let word = b.finding.as_str();
-    let verdict = view.replay.as_ref().map(|r| r.verdict);
-    let differs = verdict == Some(ReplayVerdict::Diverged);
-    let pair = view.confirmations.contains_key("conflicting_certificates");
-    match word {
-        EQUIVOCATION if !pair => refuse(
-            RefusalKind::EvidenceMissing,
-            format!("{word} without a verified pair of signed messages"),
-            "let a detector verify two messages of one key for one slot",
-        ),
-        DIVERGENCE if !differs => refuse(
-            RefusalKind::EvidenceMissing,
-            format!("{word} without a replay in which two implementations differ"),
-            "replay with two implementations and report the difference",
-        ),
-        PROTOCOL_FAULT if verdict != Some(ReplayVerdict::Match) => refuse(
-            RefusalKind::EvidenceUnverified,
-            format!("{word} needs a replay in which all implementations agree"),
-            "find the implementation that differs, or report equal results",
-        ),
-        INVALID_OBJECT if b.adversarial.is_none() => refuse(
-            RefusalKind::GuardUnmet,
-            format!("cause: {word} is an input, not a failure"),
-            "mark it adversarial, suspected or proven (D-034)",
-        ),
-        EQUIVOCATION | DIVERGENCE | PROTOCOL_FAULT | INVALID_OBJECT => {}
-        other => refuse(
-            RefusalKind::UnknownEnum,
-            format!("{other:?} is no classification of 14.2"),
-            &format!("use one of {}", FINDINGS_CONSENSUS.join(" ")),
-        ),
-    }
-}
-
-/// `postmortem.published` (33.1, T-20). Implements R-33.1-1, R-33.1-2, R-33.1-5, R-33.1-6,
-/// R-33.1-8, R-33.1-9 and R-33.1-10.
-pub(super) fn postmortem(
-    cx: &Context<'_>,
-    view: &IncidentView,
-    b: &PostmortemPublished,
-    unmet: &mut Vec<Unmet>,
-) {
-    cx.held(&b.document, "postmortem", unmet);
-    let mut refuse = |what: String, remedy: &str| {
-        let kind = RefusalKind::PostmortemIncomplete;
-        unmet.push(Unmet::new(kind, what, "33.1, D-115", remedy));
-    };
-    for name in facts::POSTMORTEM_CONTENTS {
-        if !b.contents.iter().any(|c| c == name) {
-            refuse(format!("{name} is missing"), "write it, or write: none, because");
-        }
-    }
-    if b.conformance.iter().any(|a| a.answer && a.fixture.is_none()) {
-        refuse("a yes without the hash of a new fixture".into(), "name the fixture (D-122)");
-    }
-    if view.holder(Role::AuditScribe).is_none() {
-        refuse("no Audit Scribe".into(), "assign one: the scribe signs the postmortem");
-    }
-    let closed = [IncidentState::Closed, IncidentState::PostmortemPending];
-    if !closed.contains(&view.state) {
-        unmet.push(Unmet::new(
-            RefusalKind::GuardUnmet,
-            format!("closed: the incident is {}", view.state),
-            "5.1, 33.1, D-035",
-            "publish the postmortem after the incident is closed",
-        ));
     }
 }

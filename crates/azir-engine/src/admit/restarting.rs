@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use azir_ledger::canon;
 use azir_model::directive::STATEMENT_PERIODS_MAX;
 use azir_model::phase;
 use azir_model::refusal::{RefusalKind, Unmet};
@@ -52,8 +53,7 @@ pub(super) fn criterion(
             let damaged = view.network.as_ref().is_some_and(|n| !n.newest.store_ok);
             damaged.then(|| "the checksum of a node's store fails".to_owned())
         }
-        // Which restrictions stand in finalized state is the adapter's to say; none reports yet.
-        Criterion::Restrictions => None,
+        Criterion::Restrictions => restrictions_unread(cx, b),
     };
     unmet.extend(why.map(|why| criteria_unmet(b.criterion, &why)));
 }
@@ -91,6 +91,23 @@ fn key_void(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
     void.map(|actor| format!("the key of {actor} is revoked and not replaced"))
 }
 
+/// rc4: the list that is acknowledged is the one in finalized state now, line by line.
+fn restrictions_unread(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
+    let Some(known) = &cx.state.restrictions else {
+        return Some("no own node has reported the restrictions in finalized state".to_owned());
+    };
+    let CriterionState::Satisfied { proof, .. } = &b.state else { return None };
+    let listed = canon::encode(&known.newest.in_force).ok();
+    let shown = cx.objects.get(proof);
+    (shown.is_some() && shown != listed).then(|| {
+        format!(
+            "the acknowledged list is not the one in force at height {}",
+            known.newest.hard_final.height
+        )
+    })
+}
+
+/// rc3 reads the report of a replay and nothing that a dashboard shows. Implements R-40.0-8.
 fn replay_matches(view: &IncidentView) -> bool {
     view.replay.as_ref().is_some_and(|r| r.verdict == ReplayVerdict::Match)
 }
@@ -142,7 +159,8 @@ pub(super) fn decide(
     }
 }
 
-/// `phase.carried`: the decision is valid, and order, dwell and wave allow it now.
+/// `phase.carried`: the decision is valid, and order, dwell and wave allow it now. One subsystem at
+/// a time. Implements R-2.4-2.
 pub(super) fn carry(
     cx: &Context<'_>,
     view: &IncidentView,

@@ -3,7 +3,7 @@
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{Act, Ctx, Duty, check_separation, permit};
 use azir_model::{IncidentClass, Role, Severity};
-use azir_runbook::{Recorded, RunEvent, Runbook};
+use azir_runbook::{Recorded, RunEvent};
 
 use super::{Context, authority};
 use crate::body::{KeyRevoked, RoleAccepted, RoleAssigned};
@@ -122,8 +122,7 @@ pub(super) fn run(cx: &Context<'_>, view: &IncidentView, event: &RunEvent, unmet
         return;
     };
     let Some(bytes) = cx.held(&bound.object, "runbook", unmet) else { return };
-    let text = String::from_utf8_lossy(&bytes);
-    let runbook: Runbook = match azir_runbook::load(&text, "runbook") {
+    let runbook = match cx.state.parsed.runbook(bound.object, &bytes) {
         Ok(runbook) => runbook,
         Err(error) => {
             unmet.push(Unmet::new(

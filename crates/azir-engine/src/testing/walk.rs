@@ -23,10 +23,11 @@ use crate::body::{
     Adversarial, Blast, BlastBasis, CauseStated, CheckpointPinned, ConfirmationVerified,
     ConformanceAnswer, DecisionRecorded, EvidenceItems, EvidencePreserved, Excluded,
     IncidentDeclared, IncidentOpened, MeasureCommanded, MeasureReleased, PhaseCarried,
-    PostmortemPublished, RecoveryApproved, RecoveryPlanned, RecoveryProduced, RecoveryRecorded,
-    ReplayReported, ReplayVerdict, ReviewSigned, RoleAccepted, RoleAssigned, residual_lines,
+    PostmortemPublished, Question, RecoveryApproved, RecoveryPlanned, RecoveryProduced,
+    RecoveryRecorded, ReplayReported, ReplayVerdict, Restriction, RestrictionsObserved,
+    ReviewSigned, RoleAccepted, RoleAssigned, Verified, requested_of, residual_lines,
 };
-use crate::facts::POSTMORTEM_CONTENTS;
+use crate::postmortem::{self, Fix, FixState, Postmortem};
 use crate::{Body, evidence};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -48,7 +49,7 @@ pub(crate) fn opening(class: IncidentClass, severity: Severity) -> (IncidentOpen
         status: IncidentState::Detected,
     };
     let id = record.id().unwrap().0;
-    (IncidentOpened { record, scopes, evidence: vec![] }, id)
+    (IncidentOpened { record, scopes, evidence: vec![], continues: None }, id)
 }
 
 /// A decision on own notary and proposer, with its input and output in the vault.
@@ -63,6 +64,7 @@ pub(crate) fn decision(stage: &mut Stage, change: impl FnOnce(&mut Input)) -> De
         profile: recommended,
         recommended,
         residual: residual_lines(&output),
+        requested: requested_of(&output),
         observe_only: output.apply_now.is_empty() && output.request.is_empty(),
         residual_accepted: true,
         override_reason: None,
@@ -179,6 +181,15 @@ impl Stage {
             }
         }
         self.observe(1);
+        self.restrict(vec![]);
+    }
+
+    /// What is in force at the present height, as the first node verified it.
+    pub(crate) fn restrict(&mut self, in_force: Vec<Restriction>) {
+        let hard_final = SeenFinal { height: self.height, block: Digest::of(b"tip") };
+        let (node, verified) = ("n1".to_owned(), Verified::Cryptographic);
+        let seen = RestrictionsObserved { node, hard_final, verified, in_force };
+        self.machine("agent:n1", &Body::RestrictionsObserved(seen));
     }
 
     /// The commander gives a role, and the person takes it.
@@ -284,6 +295,7 @@ impl Stage {
             choice: Choice::LocalServiceHalt,
             node: node.to_owned(),
             roles: SIGNING.to_vec(),
+            peers: vec![],
             reason: "own votes would add to the fault".to_owned(),
         }
     }
@@ -311,6 +323,7 @@ impl Stage {
             families: vec!["azref".to_owned(), "second".to_owned()],
             checkpoint: SeenFinal { height: 100, block: Digest::of(b"trusted") },
             branches: 2,
+            restrictions: Some(vec![]),
         }
     }
 
@@ -378,7 +391,14 @@ impl Stage {
 
     /// A criterion with its proof.
     pub(crate) fn criterion(&mut self, of: &Subsystem, criterion: Criterion) -> CriterionBody {
-        let proof = self.keep(format!("proof of {criterion}"));
+        let proof = match criterion {
+            Criterion::Restrictions => {
+                let known = self.state().restrictions.as_ref();
+                let list = known.map_or(vec![], |r| r.newest.in_force.clone());
+                self.keep(canon::encode(&list).unwrap())
+            }
+            _ => self.keep(format!("proof of {criterion}")),
+        };
         let state = CriterionState::Satisfied { proof, summary: "shown".to_owned() };
         CriterionBody { subsystem: of.clone(), criterion, state }
     }
@@ -477,19 +497,46 @@ impl Stage {
         self.act(Role::IncidentCommander, &body);
     }
 
-    pub(crate) fn postmortem(&mut self) -> PostmortemPublished {
-        let answer = |question: &str| ConformanceAnswer {
-            question: question.to_owned(),
-            answer: false,
-            reason: "none covered it".to_owned(),
-            fixture: None,
-        };
-        PostmortemPublished {
-            document: self.keep("postmortem"),
-            contents: POSTMORTEM_CONTENTS.iter().map(|s| (*s).to_owned()).collect(),
-            kinds: vec![],
-            conformance: vec![answer("new"), answer("insufficient"), answer("divergent")],
+    /// A complete postmortem, drafted from the log.
+    pub(crate) fn written(&mut self) -> Postmortem {
+        let mut doc = postmortem::draft(self.state(), self.view());
+        for text in doc.contents.values_mut().filter(|t| t.is_empty()) {
+            "none, because the fault was outside".clone_into(text);
         }
+        doc.every_control_held = true;
+        doc.fixes.push(Fix {
+            what: "replace three seats".to_owned(),
+            owner: person(Role::ConsensusLead),
+            due: self.now.plus_ms(HOUR_MS),
+            state: FixState::Open,
+            reference: "follow-up 7".to_owned(),
+        });
+        doc.conformance = Question::ALL
+            .iter()
+            .map(|question| ConformanceAnswer {
+                question: *question,
+                answer: false,
+                reason: "none covered it".to_owned(),
+                fixture: None,
+                report: None,
+            })
+            .collect();
+        doc
+    }
+
+    /// The publication of a document.
+    pub(crate) fn publication(&mut self, doc: &Postmortem) -> PostmortemPublished {
+        PostmortemPublished {
+            document: self.keep(canon::encode(doc).unwrap()),
+            kinds: doc.kinds.clone(),
+            conformance: doc.conformance.clone(),
+            embargo: None,
+        }
+    }
+
+    pub(crate) fn postmortem(&mut self) -> PostmortemPublished {
+        let doc = self.written();
+        self.publication(&doc)
     }
 
     pub(crate) fn publish(&mut self) {

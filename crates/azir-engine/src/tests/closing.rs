@@ -100,7 +100,7 @@ fn an_overdue_postmortem_is_listed() {
     let late = status::overdue(stage.state(), due.plus_ms(1));
     assert_eq!((late[0].what, late[0].alert), ("postmortem", Role::IncidentCommander));
     let derived = status::derive(stage.state(), due.plus_ms(1));
-    assert!(derived.facts.iter().any(|f| f.starts_with("overdue: postmortem")));
+    assert!(derived.overdue.iter().any(|o| o.what == "postmortem"));
     stage.publish();
     assert!(status::overdue(stage.state(), due.plus_ms(1)).is_empty());
     let fresh = at(S::Detected);
@@ -116,17 +116,21 @@ fn an_overdue_postmortem_is_listed() {
 #[test]
 fn each_content_of_a_postmortem_is_needed() {
     let mut stage = at(S::PostmortemPending);
-    let good = stage.postmortem();
-    for name in crate::facts::POSTMORTEM_CONTENTS {
-        let mut body = good.clone();
-        body.contents.retain(|c| c != name);
-        let body = Body::PostmortemPublished(body);
-        only(&stage.refused(Role::IncidentCommander, &body), K::PostmortemIncomplete, name);
+    let whole = stage.written();
+    for name in crate::postmortem::CONTENTS {
+        for empty in ["", "  ", "none, because", "none, because "] {
+            let mut doc = whole.clone();
+            doc.contents.insert(name.to_owned(), empty.to_owned());
+            let body = Body::PostmortemPublished(stage.publication(&doc));
+            let refusal = stage.refused(Role::IncidentCommander, &body);
+            among(&refusal, K::PostmortemIncomplete, name);
+        }
     }
-    let mut yes = good.clone();
-    yes.conformance[0].answer = true;
-    let refusal = stage.refused(Role::IncidentCommander, &Body::PostmortemPublished(yes));
-    only(&refusal, K::PostmortemIncomplete, "fixture");
+    let mut doc = whole.clone();
+    doc.conformance[0].answer = true;
+    let yes = Body::PostmortemPublished(stage.publication(&doc));
+    only(&stage.refused(Role::IncidentCommander, &yes), K::PostmortemIncomplete, "fixture");
+    let good = stage.publication(&whole);
     let mut lost = good.clone();
     lost.document = Digest::of(b"lost");
     let refusal = stage.refused(Role::IncidentCommander, &Body::PostmortemPublished(lost));
@@ -153,19 +157,27 @@ fn kinds_and_answers_are_named() {
     let facts = crate::facts::of(stage.state(), stage.view(), stage.now);
     assert_eq!(facts.cause, azir_model::lifecycle::Cause::Bounded);
     let mut stage = at(S::PostmortemPending);
-    let mut bare = stage.postmortem();
-    bare.conformance.pop();
-    let body = Body::PostmortemPublished(bare);
-    stage.approve(Role::AuditScribe, &body);
-    stage.approve(Role::ConsensusLead, &body);
-    stage.act(Role::IncidentCommander, &body);
-    let to = stage.moves(S::PostmortemPublished);
-    only(&stage.refused(Role::IncidentCommander, &to), K::PostmortemIncomplete, "39.1");
+    let whole = stage.written();
+    for (n, id) in ["q1", "q2", "q3"].into_iter().enumerate() {
+        let mut doc = whole.clone();
+        doc.conformance.remove(n);
+        let body = Body::PostmortemPublished(stage.publication(&doc));
+        only(&stage.refused(Role::IncidentCommander, &body), K::PostmortemIncomplete, id);
+    }
+    let mut doc = whole.clone();
+    let vector = stage.keep("a vector");
+    doc.conformance[0].answer = true;
+    doc.conformance[0].fixture = Some(vector);
+    let body = Body::PostmortemPublished(stage.publication(&doc));
+    let refusal = stage.refused(Role::IncidentCommander, &body);
+    only(&refusal, K::PostmortemIncomplete, "no replay report over the fixture");
     let mut cause = stage.cause();
     cause.adversarial = Some(Adversarial::Suspected);
     stage.act(Role::ConsensusLead, &Body::CauseStated(cause));
-    let refusal = stage.refused(Role::IncidentCommander, &to);
-    only(&refusal, K::PostmortemIncomplete, "root cause kinds (33.2)");
+    let doc = stage.written();
+    let body = Body::PostmortemPublished(stage.publication(&doc));
+    let refusal = stage.refused(Role::IncidentCommander, &body);
+    only(&refusal, K::PostmortemIncomplete, "no root kind of 33.2");
 }
 
 /// R-5.1-13: only new evidence reopens; the second round proves everything anew.

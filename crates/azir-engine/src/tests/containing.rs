@@ -64,7 +64,12 @@ fn draft(stage: &mut Stage, kind: DraftKind, choice: Choice, scope: &str) -> Bod
     Body::DraftMade(DraftMade {
         draft: kind,
         object: stage.keep("unsigned object"),
-        measure: Some(DraftedMeasure { choice, scope: scope.to_owned() }),
+        measure: Some(DraftedMeasure {
+            choice,
+            scope: scope.to_owned(),
+            expiry_s: Some(600),
+            review_s: Some(300),
+        }),
         justification: None,
     })
 }
@@ -315,7 +320,11 @@ fn a_measure_names_own_gates_and_nothing_else() {
     let mut stage = at(S::Containing);
     let good = with(&Body::MeasureCommanded(stage.measure("n1")), "measure", json!("m1"));
     let none = with(&good, "roles", json!([]));
-    only(&stage.refused(Role::OnCallOperator, &none), K::ScopeRequired, "no node or no role");
+    only(
+        &stage.refused(Role::OnCallOperator, &none),
+        K::ScopeRequired,
+        "no node, or neither a role",
+    );
     let foreign = with(&good, "node", json!("n9"));
     let refusal = stage.refused(Role::OnCallOperator, &foreign);
     assert_eq!(kinds(&refusal), [K::ScopeInvalid; 3], "one for each role");

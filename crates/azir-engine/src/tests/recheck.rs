@@ -177,6 +177,7 @@ proptest! {
                 for (id, view) in before {
                     let mut then = stage.state().incidents[&id].clone();
                     then.attempts.clone_from(&view.attempts);
+                    then.entries.clone_from(&view.entries);
                     prop_assert_eq!(then, view);
                 }
             }

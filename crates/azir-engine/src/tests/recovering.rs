@@ -34,6 +34,24 @@ fn a_replay_runs_behind_closed_gates_from_a_final_block() {
     stage.act(Role::RecoveryOperator, &report(&good));
 }
 
+/// 27.2 step 2 with annex N.1: a fault of one node's operations freezes that node and no other.
+#[test]
+fn a_fault_of_one_node_freezes_that_node_only() {
+    let mut stage = at(S::Stabilized);
+    stage.gate("n2", NodeRole::Verifier, true);
+    let frozen = |class, scope: &str| {
+        let mut view = stage.view().clone();
+        view.class = class;
+        view.scopes = vec![scope.to_owned()];
+        crate::facts::not_frozen(stage.state(), &view)
+    };
+    use azir_model::IncidentClass as C;
+    assert!(frozen(C::Infrastructure, "node:n1/notary").is_empty());
+    assert_eq!(frozen(C::Infrastructure, "node:n2"), ["n2/verifier"]);
+    assert_eq!(frozen(C::Infrastructure, "network:all"), ["n2/verifier"]);
+    assert_eq!(frozen(C::Consensus, "node:n1"), ["n2/verifier"]);
+}
+
 /// D-099: a matching verdict needs two implementations of different source.
 #[test]
 fn one_implementation_matches_nothing() {

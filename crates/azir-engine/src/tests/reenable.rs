@@ -86,10 +86,13 @@ fn rc2_waits_for_containment_that_holds() {
     only(&refused(&mut stage, Criterion::Containment), K::CriteriaUnmet, "not in force: more");
 }
 
-/// R-29.1-3, R-27.2-8: rc3 waits for a replay that matches.
+/// R-29.1-3, R-27.2-8, R-40.0-8: rc3 waits for a replay that matches, whatever telemetry says.
 #[test]
 fn rc3_waits_for_a_matching_replay() {
     let mut stage = at(S::Stabilized);
+    only(&refused(&mut stage, Criterion::Replay), K::CriteriaUnmet, "rc3: no matching");
+    // The newest observation of every node is good: no guard reads it in place of the replay.
+    stage.observe(0);
     only(&refused(&mut stage, Criterion::Replay), K::CriteriaUnmet, "rc3: no matching");
     let mut diverged = stage.replay();
     diverged.verdict = crate::body::ReplayVerdict::Diverged;
@@ -237,7 +240,7 @@ fn roles_return_in_order_with_dwell_and_decision() {
     among(&stage.refused(Role::RecoveryOperator, &body), K::CriteriaUnmet, "valid 60 minutes");
 }
 
-/// R-30.1-4: nothing above a closed lower phase comes back.
+/// R-30.1-4, R-2.4-2: nothing above a closed lower phase comes back, so never all at once.
 #[test]
 fn a_closed_lower_phase_holds_every_higher_one() {
     let mut stage = at(S::Recovering);

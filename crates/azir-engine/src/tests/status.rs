@@ -6,10 +6,16 @@ use azir_model::{IncidentState as S, RefusalKind as K, Role};
 use crate::Body;
 use crate::body::{RecoveryRecorded, StatusPublished};
 use crate::status::{StatusClass, derive, label, rely_on};
-use crate::testing::{Stage, at, kinds, only};
+use crate::testing::{Stage, among, at, kinds, only};
 
 fn published(operator: StatusClass, network: StatusClass, text: &str) -> Body {
-    Body::StatusPublished(StatusPublished { operator, network, text: text.to_owned() })
+    Body::StatusPublished(StatusPublished {
+        operator,
+        network,
+        text: text.to_owned(),
+        hard_final: None,
+        reason: None,
+    })
 }
 
 fn fresh(state: S) -> Stage {
@@ -28,7 +34,7 @@ fn each_state_derives_its_class() {
     let stage = at(S::PostmortemPublished);
     let stale = derive(stage.state(), stage.now.plus_ms(60_000));
     assert_eq!(stale.operator, StatusClass::Degraded);
-    assert!(stale.facts.iter().any(|f| f.starts_with("status_stale")));
+    assert!(stale.facts.iter().any(|f| f.kind == "status_stale"));
 }
 
 /// An incident under watch does not hide another one that is open.
@@ -63,9 +69,13 @@ fn a_status_says_what_facts_show() {
     stage.act(Role::IncidentCommander, &exact);
     let mut stage = fresh(S::PostmortemPublished);
     let blamed = published(StatusClass::Healthy, StatusClass::ScopedHalt, "the network is down");
-    only(&stage.refused(Role::IncidentCommander, &blamed), K::StatusUnproven, "network axis");
+    let refusal = stage.refused(Role::IncidentCommander, &blamed);
+    among(&refusal, K::StatusUnproven, "network axis");
     let worse = published(StatusClass::Degraded, StatusClass::Healthy, "our reads are slow");
-    stage.act(Role::IncidentCommander, &worse);
+    only(&stage.refused(Role::IncidentCommander, &worse), K::ReasonRequired, "worse than derived");
+    let Body::StatusPublished(mut worse) = worse else { panic!() };
+    worse.reason = Some("reads time out at our edge".to_owned());
+    stage.act(Role::IncidentCommander, &Body::StatusPublished(worse));
 }
 
 /// R-31.2-3: a restriction is never called maintenance.

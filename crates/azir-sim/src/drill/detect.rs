@@ -97,7 +97,7 @@ fn open(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         status: IncidentState::Detected,
     };
     let id = record.id().map_err(error)?;
-    let body = Body::IncidentOpened(IncidentOpened { record, scopes, evidence });
+    let body = Body::IncidentOpened(IncidentOpened { record, scopes, evidence, continues: None });
     stage.incident = Some(id);
     stage.machine(&format!("detector:{DETECTOR}"), &body)?;
     let opened_ms = opened_at.ms_since(seen_at(stage, first.seen_ms));

@@ -118,13 +118,17 @@ fn criterion_body(
     target: &Subsystem,
     criterion: Criterion,
 ) -> Result<CriterionBody, DrillError> {
-    let view = stage.view()?;
-    let replay = view.replay.as_ref().map(|r| r.report);
+    let replay = stage.view()?.replay.as_ref().map(|r| r.report);
     let (proof, summary) = match criterion {
         Criterion::Replay => (replay, "replay matches in two implementations"),
         Criterion::RootCause => (None, "adversarial equivocation, proven; others excluded"),
         Criterion::Containment => (None, "all measures acknowledged, no damage since"),
-        Criterion::Restrictions => (None, "no restriction in force at hard-final"),
+        Criterion::Restrictions => {
+            let known = stage.plane.engine().state().restrictions.as_ref();
+            let list = known.map(|r| r.newest.in_force.clone()).unwrap_or_default();
+            let bytes = azir_ledger::canon::encode(&list).map_err(DrillError::because)?;
+            (Some(stage.plane.store(bytes)), "no restriction in force at hard-final")
+        }
         Criterion::Keys => (None, "own seat keys never signed twice; sign state intact"),
         Criterion::Reviews => (None, "runbook approvals recorded"),
         Criterion::Telemetry => (None, "clock, store and root facts true in the window"),

@@ -4,7 +4,7 @@ use azir_engine::Body;
 use azir_engine::body::{
     Blast, BlastBasis, BoundRunbook, ConfirmationVerified, DecisionRecorded, DraftKind, DraftMade,
     DraftedMeasure, IncidentDeclared, MeasureCommanded, RoleAccepted, RoleAssigned, StateMoved,
-    StatusPublished, residual_lines,
+    StatusPublished, requested_of, residual_lines,
 };
 use azir_engine::status::StatusClass;
 use azir_ledger::canon;
@@ -127,6 +127,7 @@ pub(super) fn contain(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillE
             choice: Choice::LocalServiceHalt,
             node: node.clone(),
             roles: vec![NodeRole::Verifier, NodeRole::Proposer, NodeRole::Notary],
+            peers: vec![],
             reason: "own votes would add to conflicting notarization".to_owned(),
         });
         stage.act(Role::OnCallOperator, &body)?;
@@ -142,6 +143,8 @@ pub(super) fn contain(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillE
         operator: StatusClass::Healthy,
         network: StatusClass::Healthy,
         text: "All systems operational".to_owned(),
+        hard_final: None,
+        reason: None,
     });
     stage.must_refuse(
         Role::IncidentCommander,
@@ -168,6 +171,7 @@ pub(super) fn decide(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillEr
         profile: recommended,
         recommended,
         residual: residual_lines(&output),
+        requested: requested_of(&output),
         observe_only: false,
         residual_accepted: true,
         override_reason: None,
@@ -235,7 +239,12 @@ fn refused_drafts(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillError
     let quarantine = Body::DraftMade(DraftMade {
         draft: DraftKind::ProtocolMeasure,
         object,
-        measure: Some(DraftedMeasure { choice: Choice::Quarantine, scope: seats.clone() }),
+        measure: Some(DraftedMeasure {
+            choice: Choice::Quarantine,
+            scope: seats.clone(),
+            expiry_s: Some(600),
+            review_s: Some(300),
+        }),
         justification: None,
     });
     stage.must_refuse(
@@ -248,7 +257,12 @@ fn refused_drafts(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillError
     let emergency = Body::DraftMade(DraftMade {
         draft: DraftKind::EmergencyRestriction,
         object,
-        measure: Some(DraftedMeasure { choice: Choice::EmergencyRestriction, scope: seats }),
+        measure: Some(DraftedMeasure {
+            choice: Choice::EmergencyRestriction,
+            scope: seats,
+            expiry_s: Some(600),
+            review_s: None,
+        }),
         justification: Some(Justification::default()),
     });
     stage.approve(Role::IncidentCommander, &emergency)?;

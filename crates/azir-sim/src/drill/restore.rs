@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use azir_atlas::{AcceptedRestart, Plain, ReplacedSeat, RestartManifest, Seat, SignedManifest};
 use azir_engine::Body;
 use azir_engine::body::{
-    Adversarial, CauseStated, ConformanceAnswer, DraftKind, EvidenceItems, EvidencePreserved,
-    Excluded, ManifestAccepted, MeasureReleased, PostmortemPublished, RecoveryApproved,
-    RecoveryPlanned, RecoveryProduced, RecoveryRecorded, ReviewSigned,
+    Adversarial, CauseStated, DraftKind, EvidenceItems, EvidencePreserved, Excluded,
+    ManifestAccepted, MeasureReleased, PostmortemPublished, RecoveryApproved, RecoveryPlanned,
+    RecoveryProduced, RecoveryRecorded, ReviewSigned,
 };
-use azir_engine::facts::POSTMORTEM_CONTENTS;
 use azir_engine::status;
-use azir_ledger::Digest;
+use azir_ledger::{Digest, canon};
 use azir_model::evidence::{Item, evidence_list_hash};
 use azir_model::{IncidentState, RecoveryMode, RefusalKind, Role, Severity};
 use serde_json::json;
@@ -472,24 +471,13 @@ fn publish(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         stage.view()?.state == IncidentState::PostmortemPending,
         stage.view()?.state.to_string(),
     );
-    let text = super::tell::postmortem(stage)?;
-    let document = stage.plane.store(text.into_bytes());
-    let question = |question: &str, answer: bool, reason: &str, fixture| ConformanceAnswer {
-        question: question.to_owned(),
-        answer,
-        reason: reason.to_owned(),
-        fixture,
-    };
-    let pair = stage.view()?.confirmations.values().next().copied();
+    let doc = super::postmortem::written(stage)?;
+    let bytes = canon::encode(&doc).map_err(DrillError::because)?;
     let body = Body::PostmortemPublished(PostmortemPublished {
-        document,
-        contents: POSTMORTEM_CONTENTS.iter().map(|s| (*s).to_owned()).collect(),
-        kinds: vec![],
-        conformance: vec![
-            question("should a new vector be added", true, "the pair of certificates", pair),
-            question("was an existing vector insufficient", false, "none covered forks", None),
-            question("do implementations diverge", false, "both replayed to equal roots", None),
-        ],
+        document: stage.plane.store(bytes),
+        kinds: doc.kinds,
+        conformance: doc.conformance,
+        embargo: None,
     });
     stage.approve(Role::AuditScribe, &body)?;
     stage.approve(Role::ConsensusLead, &body)?;
@@ -501,7 +489,7 @@ fn publish(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         "the derived public status is healthy again",
         derived.operator == status::StatusClass::Healthy
             && derived.network == status::StatusClass::Healthy,
-        derived.facts.join("; "),
+        derived.facts.iter().map(|f| f.text.as_str()).collect::<Vec<_>>().join("; "),
     );
     Ok(())
 }

@@ -105,8 +105,9 @@ fn stands(
         };
         !roles().is_empty() && roles().iter().all(held)
     };
-    let drafted = |kind: DraftKind| view.drafts.iter().any(|(k, _)| *k == kind);
+    let drafted = |kind: DraftKind| view.drafts.iter().any(|d| d.draft == kind);
     let said = |kind: &str| stage.plane.entries().iter().any(|e| e.signed.event().kind == kind);
+    let produced = |item: &str| view.plan.as_ref().is_some_and(|p| p.produced.contains_key(item));
     Ok(match op {
         Op::EvidencePin => evidence::pins_missing(view).is_empty(),
         Op::GateClose => gates(false),
@@ -118,9 +119,16 @@ fn stands(
         Op::FraudProofDraft => drafted(DraftKind::FraudProof),
         Op::SeatReplacementDraft => drafted(DraftKind::SeatReplacement),
         Op::RestartManifestDraft => drafted(DraftKind::RestartManifest),
-        Op::BranchReset => {
-            view.plan.as_ref().is_some_and(|p| p.produced.contains_key("dropped_candidates_listed"))
+        Op::OwnerPathDraft => {
+            [DraftKind::KeyRevocation, DraftKind::MandateMode, DraftKind::Challenge]
+                .into_iter()
+                .any(drafted)
         }
+        Op::GovernanceRecompute => !stage.plane.engine().state().governance.is_empty(),
+        Op::BranchReset => produced("dropped_candidates_listed"),
+        Op::StoreQuarantine => produced("damaged_store_set_aside"),
+        Op::StoreRebuild => produced("rebuilt_store"),
+        Op::ReleaseInstall => produced("release_installed"),
         Op::RoleReopen => gates(true),
         Op::StatusPublish => said("status.published"),
     })

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use azir_atlas::{BlockRef, Certificate, Dispute, SLOT_MS, Seat};
-use azir_engine::body::{AttemptRefused, GateStated, NetworkObserved};
+use azir_engine::body::{
+    AttemptRefused, GateStated, NetworkObserved, RestrictionsObserved, Verified,
+};
 use azir_engine::{Body, IncidentView};
 use azir_gate::IntegrityFacts;
 use azir_ledger::checkpoint::Checkpoint;
@@ -404,6 +406,18 @@ impl<'p> Stage<'p> {
             damage,
         });
         self.machine(&format!("agent:{name}"), &body).map(|_| ())
+    }
+
+    /// The restrictions in finalized state, as the first own node has them: the network of this
+    /// drill has no objects that restrict, so the list is empty at any height.
+    pub(super) fn observe_restrictions(&mut self) -> Result<(), DrillError> {
+        let node = node_of(FIRST_OWN_SEAT);
+        let tip = self.world.node(Seat(FIRST_OWN_SEAT)).map(|n| n.hard_final());
+        let tip = tip.ok_or_else(|| DrillError::script("the first own node is gone"))?;
+        let (hard_final, verified) = (seen_final(tip), Verified::Cryptographic);
+        let seen = RestrictionsObserved { node, hard_final, verified, in_force: vec![] };
+        let actor = format!("agent:{}", seen.node);
+        self.machine(&actor, &Body::RestrictionsObserved(seen)).map(|_| ())
     }
 
     /// Leases of gates that are open: standing without an incident, short ones while one is open.

@@ -401,7 +401,7 @@ fn criteria(stage: &Stage<'_>) -> Vec<CriterionLine> {
 fn people(stage: &Stage<'_>) -> Vec<PersonLine> {
     let name = |p: &crate::cast::DrillPerson| PersonLine {
         id: p.id.clone(),
-        role: p.roles.iter().map(|r| timeline::role_words(*r)).collect::<Vec<_>>().join(", "),
+        role: p.roles.iter().map(|r| azir_engine::words::role(*r)).collect::<Vec<_>>().join(", "),
     };
     stage.people.iter().map(name).collect()
 }
@@ -460,34 +460,4 @@ fn notes(stage: &Stage<'_>, run: &RunPlan) -> Vec<String> {
         );
     }
     notes
-}
-
-/// The postmortem, from the log.
-pub(super) fn postmortem(stage: &Stage<'_>) -> Result<String, DrillError> {
-    let view = stage.view()?;
-    let cause = view.cause.as_ref();
-    let trusted = super::truth::pinned(stage)?;
-    let moves: String = view
-        .moves
-        .iter()
-        .map(|m| format!("- {} {} -> {} by {}\n", m.mark.at, m.from, m.to, m.mark.by))
-        .collect();
-    let measures: String = view.measures.keys().map(|m| format!("- {m}\n")).collect();
-    Ok(format!(
-        "# Postmortem of incident {}\n\n\
-         ## Root cause class\nnone of the five, because the adversary is proven and every control held (D-034): {}\n\n\
-         ## Triggering condition\ntwo certificates for one slot, three common signers\n\n\
-         ## Timeline\n{moves}\n\
-         ## Blast radius\nrank 4, measured: finality above height {}\n\n\
-         ## Why controls did or did not work\nGates shut by local rule before any server or person acted. No own seat signed twice. \
-         Nothing on the network side can stop three equivocating seats of seven; that is the limit of the protocol.\n\n\
-         ## Immediate fix\n{measures}\n\
-         ## Long-term fix\nreplace the three seats; require gates in front of every seat\n\n\
-         ## Changes required\nnone to implementations; the replay matched\n\n\
-         ## Governance change needed\nseat replacement, proposed as a draft\n\n\
-         ## Conformance vectors\nthe pair of certificates of this incident\n",
-        view.id,
-        cause.map_or("", |c| c.finding.as_str()),
-        trusted.height,
-    ))
 }

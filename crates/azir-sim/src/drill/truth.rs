@@ -72,6 +72,8 @@ pub(super) fn publish(stage: &mut Stage<'_>, text: &str) -> Result<(), DrillErro
         operator: derived.operator,
         network: derived.network,
         text: text.to_owned(),
+        hard_final: derived.hard_final,
+        reason: None,
     });
     stage.act(Role::IncidentCommander, &body).map(|_| ())
 }
@@ -106,12 +108,15 @@ fn refused_early(stage: &mut Stage<'_>) -> Result<(), DrillError> {
 
 /// Puts a replay report into vault and log, signed by the Recovery Operator who ran it.
 fn report(stage: &mut Stage<'_>, replay: &replaying::Replayed) -> Result<(), DrillError> {
+    stage.observe_restrictions()?;
     let body = Body::ReplayReported(ReplayReported {
         report: replay.digest,
         verdict: replay.verdict,
         families: replay.families.clone(),
         checkpoint: replay.checkpoint,
         branches: replay.branches,
+        // This network has no restriction objects, so none is recomputed.
+        restrictions: Some(vec![]),
     });
     stage.act(Role::RecoveryOperator, &body).map(|_| ())
 }

@@ -1,9 +1,6 @@
 //! Log entries in words.
 
-use azir_engine::Body;
-use azir_engine::body::DraftKind;
-use azir_model::Role;
-use azir_runbook::RunEvent;
+use azir_engine::{Body, words};
 
 use crate::drill::stage::Stage;
 use crate::report::TimelineItem;
@@ -13,8 +10,9 @@ pub(in crate::drill) fn items(stage: &Stage<'_>) -> Vec<TimelineItem> {
     let item = |entry: &azir_ledger::Entry| {
         let event = entry.signed.event();
         let body = Body::parse(&event.kind, &event.body).ok();
-        let (text, tone) =
-            body.as_ref().map_or((event.kind.clone(), "plain"), |b| (words(b), tone(b)));
+        let (text, tone) = body
+            .as_ref()
+            .map_or((event.kind.clone(), "plain"), |b| (words::of(b), words::tone(b).as_str()));
         TimelineItem {
             index: entry.meta.index,
             at: event.at,
@@ -27,174 +25,4 @@ pub(in crate::drill) fn items(stage: &Stage<'_>) -> Vec<TimelineItem> {
         }
     };
     stage.plane.entries().iter().map(item).collect()
-}
-
-fn tone(body: &Body) -> &'static str {
-    match body {
-        Body::IncidentOpened(_) | Body::ConfirmationVerified(_) => "alarm",
-        Body::GateStated(b) if b.statement.body.gate.is_closed() => "stop",
-        Body::MeasureCommanded(_) => "stop",
-        Body::AttemptRefused(_) => "refused",
-        Body::EvidencePinned(_)
-        | Body::EvidenceCollected(_)
-        | Body::EvidenceSettled(_)
-        | Body::EvidencePreserved(_) => "evidence",
-        Body::DecisionRecorded(_) | Body::IncidentDeclared(_) | Body::SeverityChanged(_) => {
-            "decide"
-        }
-        Body::GateStated(b) if b.statement.body.role.signs() => "open",
-        Body::PhaseCarried(_) => "open",
-        Body::ReplayReported(_)
-        | Body::CheckpointPinned(_)
-        | Body::RecoveryPlanned(_)
-        | Body::RecoveryApproved(_)
-        | Body::RecoveryProduced(_)
-        | Body::RecoveryRecorded(_)
-        | Body::CriterionSigned(_)
-        | Body::RestartDecided(_)
-        | Body::ManifestAccepted(_) => "recover",
-        Body::ReviewSigned(_) | Body::PostmortemPublished(_) => "close",
-        _ => "plain",
-    }
-}
-
-/// What an entry says, for people.
-fn words(body: &Body) -> String {
-    match body {
-        Body::LogCreated(b) => format!(
-            "log begins: {} people, {} machines, {} nodes",
-            b.policy.people.len(),
-            b.policy.machines.len(),
-            b.policy.nodes.len()
-        ),
-        Body::KeyRevoked(b) => format!("key of {} revoked: {}", b.actor, b.reason),
-        Body::IncidentOpened(b) => format!(
-            "incident opened: {} {}, proposed {}",
-            b.record.incident_class,
-            b.scopes.join(" "),
-            b.record.severity
-        ),
-        Body::NoteAdded(b) => b.text.clone(),
-        Body::RoleAssigned(b) => format!("{} is given to {}", role_words(b.role), b.person),
-        Body::RoleAccepted(b) => format!("accepts: {}", role_words(b.role)),
-        Body::IncidentDeclared(b) => {
-            format!("declares {} {}, blast rank {}", b.class, b.severity, b.blast.rank.value())
-        }
-        Body::SeverityChanged(b) => format!("severity {}: {}", b.severity, b.reason),
-        Body::RunbookBound(b) => format!("runbook {} version {} bound", b.id, b.version),
-        Body::EvidencePinned(b) => format!("pins {} items of {}", b.items.len(), b.scope),
-        Body::EvidenceCollected(b) => format!("collects {} items of {}", b.items.len(), b.scope),
-        Body::EvidenceSettled(b) => format!("{} ends without content: {}", b.item, b.reason),
-        Body::EvidencePreserved(b) => format!("preservation receipt for {}", b.scope),
-        Body::ConfirmationVerified(b) => format!("verified: {}", b.kind),
-        Body::StateMoved(b) => format!(
-            "{} -> {}{}",
-            b.from,
-            b.to,
-            b.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"))
-        ),
-        Body::DecisionRecorded(b) => {
-            format!("decision recorded: {} declared, {} recommended", b.profile, b.recommended)
-        }
-        Body::MeasureCommanded(b) => {
-            format!("orders {} on {}: {}", b.choice, b.node, names(&b.roles))
-        }
-        Body::MeasureReleased(b) => format!("measure {} released: {}", b.measure, b.reason),
-        Body::GateStated(b) => {
-            let s = &b.statement.body;
-            let state = if s.gate.is_closed() { "closed" } else { "open" };
-            let latch = if s.latch.is_empty() { "" } else { ", latched" };
-            format!("gate {}/{} states: {state}{latch}", s.node, s.role)
-        }
-        Body::NetworkObserved(b) => format!(
-            "observes hard-final height {}, {} disputed slots, damage {}",
-            b.hard_final.height, b.conflicting_slots, b.damage
-        ),
-        Body::AttemptRefused(b) => {
-            format!("refused: {} tried {} ({})", b.actor, b.attempted, kinds(b))
-        }
-        Body::StatusPublished(b) => {
-            format!("status: operator {}, network {}", b.operator.words(), b.network.words())
-        }
-        Body::Run(run) => run_words(run),
-        _ => recovery_words(body),
-    }
-}
-
-fn recovery_words(body: &Body) -> String {
-    match body {
-        Body::ReplayReported(b) => format!(
-            "replay {:?} in {} implementations, {} branches",
-            b.verdict,
-            b.families.len(),
-            b.branches
-        )
-        .to_lowercase(),
-        Body::CheckpointPinned(b) => format!("trusted checkpoint: height {}", b.checkpoint.height),
-        Body::RecoveryPlanned(b) => format!("plans {}: {}", b.mode, b.entry),
-        Body::RecoveryApproved(_) => "approves the plan".to_owned(),
-        Body::RecoveryProduced(b) => format!("produced: {}", b.item),
-        Body::RecoveryRecorded(b) => format!("recovery state: {}", b.statement),
-        Body::CriterionSigned(b) => format!("signs {} for {}", b.criterion, b.subsystem),
-        Body::RestartDecided(b) => {
-            format!("decides the restart of {} in phase {}", b.subsystem, b.phase)
-        }
-        Body::PhaseCarried(b) => format!("brings {} back", b.subsystem),
-        Body::ApprovalGiven(b) => format!("second signature for act {}", b.act.short()),
-        Body::DraftMade(b) => format!("drafts {}", draft_words(b.draft)),
-        Body::ManifestAccepted(b) => format!("accepts the manifest of restart {}", b.restart),
-        Body::CauseStated(b) => format!("states the cause: {}", b.finding),
-        Body::ReviewSigned(b) => format!("reviews the closure: {}", b.finding),
-        Body::PostmortemPublished(_) => "publishes the postmortem".to_owned(),
-        _ => body.kind().to_owned(),
-    }
-}
-
-const fn draft_words(draft: DraftKind) -> &'static str {
-    match draft {
-        DraftKind::FraudProof => "fraud proofs",
-        DraftKind::SeatReplacement => "a replacement of seats",
-        DraftKind::RestartManifest => "a restart manifest",
-        DraftKind::EmergencyRestriction => "an emergency restriction",
-        DraftKind::ProtocolMeasure => "a protocol measure",
-    }
-}
-
-fn run_words(run: &RunEvent) -> String {
-    match run {
-        RunEvent::Started(s) => format!("runbook {} starts", s.runbook),
-        RunEvent::Intended(i) => format!("step {}: {} intended", i.step, i.op),
-        RunEvent::Finished(f) => format!("step {}: {}", f.step, f.outcome),
-        RunEvent::Uncertain(u) => format!("step {}: uncertain", u.step),
-        RunEvent::Decided(d) => format!("step {}: {} ({})", d.step, d.answer, d.rationale),
-        RunEvent::DeadlineFired(d) => format!("step {}: deadline passed", d.step),
-        RunEvent::Deviation(d) => format!("step {}: deviation to {}", d.step, d.goto),
-        RunEvent::Ended(e) => format!("runbook ends: {}", e.outcome),
-    }
-}
-
-fn names(roles: &[azir_model::vocab::NodeRole]) -> String {
-    roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn kinds(b: &azir_engine::body::AttemptRefused) -> String {
-    let mut kinds: Vec<_> = b.unmet.iter().map(|u| u.kind.as_str()).collect();
-    kinds.dedup();
-    kinds.join(" ")
-}
-
-/// A role in words.
-pub(in crate::drill) const fn role_words(role: Role) -> &'static str {
-    match role {
-        Role::IncidentReporter => "Incident Reporter",
-        Role::OnCallOperator => "On-call Operator",
-        Role::IncidentCommander => "Incident Commander",
-        Role::ConsensusLead => "Consensus Lead",
-        Role::ExecutionLead => "Execution/BVM Lead",
-        Role::SecurityLead => "Security Lead",
-        Role::GovernanceLiaison => "Governance Liaison",
-        Role::RecoveryOperator => "Recovery Operator",
-        Role::AuditScribe => "Audit Scribe",
-        Role::Automatic => "machine",
-    }
 }

@@ -1,0 +1,269 @@
+//! Drafts of protocol objects: prepared, never submitted (25, 38; annexes D, F).
+
+use azir_ledger::canon;
+use azir_model::decision::{self, Authority, Output, Verdict};
+use azir_model::emergency;
+use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::role::Permission;
+use azir_model::{Choice, Profile, RecoveryMode, Role};
+
+use super::{Context, authority};
+use crate::body::{DraftKind, DraftMade, DraftedMeasure, PathVerdict};
+use crate::view::IncidentView;
+
+/// `draft.made`: never more than the decision allows, never submitted (38.1, D-088). Implements
+/// R-5.1-1, R-8.2-5 and R-14.2-7.
+pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    cx.held(&b.object, "draft", unmet);
+    if view.confirmations.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "confirm: no minimal confirmation is verified",
+            "2.2, D-041 O4, D-042",
+            "let one item of annex N.2 be verified first",
+        ));
+    }
+    match b.draft {
+        DraftKind::FraudProof
+        | DraftKind::KeyRevocation
+        | DraftKind::MandateMode
+        | DraftKind::Challenge
+        | DraftKind::SeatReplacement => {}
+        DraftKind::Lift => lift(cx, b, unmet),
+        DraftKind::RestartManifest => {
+            let mode = RecoveryMode::ProtocolSafeRestart;
+            ceiling(view, Profile::ProtocolRecovery, unmet);
+            if !crate::facts::entry_holds(cx.state, view, mode, "network:all") {
+                unmet.push(Unmet::new(
+                    RefusalKind::GuardUnmet,
+                    format!("entry: the conditions of {mode} are not observed"),
+                    "26.1, annex J.1",
+                    "replay, and show a conflicting hard-final history",
+                ));
+            }
+        }
+        DraftKind::ProtocolMeasure => protocol_measure(cx, view, b, unmet),
+        DraftKind::EmergencyRestriction => {
+            // Annex C row 16: the liaison prepares it with the commander's signature.
+            let second = Permission::WithSecond(vec![vec![Role::IncidentCommander]]);
+            authority::seconded(cx, &second, &view.approvals, unmet);
+            protocol_measure(cx, view, b, unmet);
+        }
+    }
+}
+
+/// A lift names the restriction that it ends, which is in force.
+fn lift(cx: &Context<'_>, b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    let listed = cx.state.restrictions.iter().flat_map(|r| &r.newest.in_force);
+    let named = b.measure.as_ref();
+    let fits = |r: &crate::body::Restriction| {
+        named.is_some_and(|m| m.choice == r.choice && m.scope == r.scope)
+    };
+    if !listed.into_iter().any(fits) {
+        unmet.push(Unmet::new(
+            RefusalKind::NotFinalized,
+            "no restriction of this choice and scope is in force",
+            "26.1, annex G, annex J.1",
+            "name choice and scope of a restriction that own nodes observe",
+        ));
+    }
+}
+
+/// A path that recomputation found disputed or anomalous is not relied upon (D-090). Implements
+/// R-20.3-1 in part.
+fn clean_path(cx: &Context<'_>, authority: Authority, unmet: &mut Vec<Unmet>) {
+    let path = format!("gov-path:{authority}");
+    let Some(seen) = cx.state.governance.get(&path) else { return };
+    match seen.newest.verdict {
+        PathVerdict::Regular => {}
+        PathVerdict::Disputed | PathVerdict::Anomalous => unmet.push(Unmet::new(
+            RefusalKind::ProtocolAuthorityRequired,
+            format!(
+                "{path} is {} at height {}",
+                seen.newest.verdict, seen.newest.hard_final.height
+            ),
+            "20.2, D-090, annex G",
+            "use another path, or let the path be recomputed as regular",
+        )),
+    }
+}
+
+/// Every protocol measure ends by itself within the protocol's maximum; a quarantine is reviewed
+/// before (38.2, D-071, D-089). Implements R-2.1-2, R-2.1-4 and R-13.1-1.
+fn bounded(
+    wanted: &DraftedMeasure,
+    measure: &decision::Measure,
+    height: u64,
+    unmet: &mut Vec<Unmet>,
+) {
+    let mut refuse = |kind, what: String, rule: &str, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, rule, remedy));
+    };
+    let Some(expiry) = wanted.expiry_s.filter(|s| *s > 0) else {
+        refuse(
+            RefusalKind::ExpiryRequired,
+            format!("{} on {} has no expiry", wanted.choice, wanted.scope),
+            "2.1, 13.1, 38.2, D-089",
+            "say for how many seconds it shall hold",
+        );
+        return;
+    };
+    if let Some(max) = measure.duration_s.filter(|max| expiry > *max) {
+        refuse(
+            RefusalKind::ForbiddenPower,
+            format!(
+                "an expiry of {expiry} s exceeds paths.{}.expiry_max_s = {max} at height {height}",
+                measure.authority
+            ),
+            "2.1, 38.2, D-089",
+            "stay within the finalized maximum",
+        );
+    }
+    let reviewed = wanted.review_s.is_some_and(|s| s > 0 && s <= expiry);
+    if wanted.choice == Choice::Quarantine && !reviewed {
+        refuse(
+            RefusalKind::ExpiryRequired,
+            format!("the quarantine of {} has no review before its expiry", wanted.scope),
+            "13.1, 13.3, D-071",
+            "name a review between its activation and its expiry",
+        );
+    }
+}
+
+fn protocol_measure(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    if view.network.as_ref().is_none_or(|n| !n.newest.finalizing) {
+        unmet.push(Unmet::new(
+            RefusalKind::NotEffective,
+            "chain not finalizing: no protocol object can take effect",
+            "12.2, 25.1, D-081",
+            "use local measures; RM_PROTOCOL_SAFE_RESTART if the cause cannot heal",
+        ));
+    }
+    let Some(output) = view.decision.as_ref().and_then(|d| cx.objects.get(&d.output)) else {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "decision: no containment decision is recorded",
+            "24.2, annex D",
+            "decide first",
+        ));
+        return;
+    };
+    // Admission of the decision has compared these bytes with the function's own output.
+    let Ok(output) = canon::decode::<Output>(&output) else { return };
+    let Some(wanted) = &b.measure else {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeRequired,
+            "the draft names no measure of the decision",
+            "24.3",
+            "name choice and scope",
+        ));
+        return;
+    };
+    if wanted.scope.starts_with("network") {
+        // Annex C row 17: commander and Consensus Lead sign beside the liaison.
+        let both = vec![vec![Role::IncidentCommander], vec![Role::ConsensusLead]];
+        authority::seconded(cx, &Permission::WithSecond(both), &view.approvals, unmet);
+    }
+    candidate(cx, view, &output, b, unmet);
+}
+
+/// The declared profile is the ceiling for what is drafted (D-080). Implements R-8.2-2, R-8.2-3
+/// and R-8.2-4.
+fn ceiling(view: &IncidentView, needed: Profile, unmet: &mut Vec<Unmet>) {
+    if decision::step(needed) > decision::step(view.profile) {
+        unmet.push(Unmet::new(
+            RefusalKind::ProfileExceeded,
+            format!("{} is declared, this belongs to {needed}", view.profile),
+            "8.2, D-078, D-080",
+            "declare a wider profile by a new decision",
+        ));
+    }
+}
+
+/// `scope_too_broad` for a measure that passes but covers more than the one that suffices.
+/// Implements R-12.4-1.
+fn wider_than_chosen(
+    channel: &decision::ChannelDecision,
+    candidate: &decision::Candidate,
+    unmet: &mut Vec<Unmet>,
+) {
+    let chosen = channel.candidates.iter().find(|c| channel.chosen.as_ref() == Some(&c.measure));
+    let size = |c: &decision::Candidate| (c.numbers.breadth, c.numbers.subjects);
+    let passes = candidate.verdict == Verdict::Passes;
+    if let Some(chosen) = chosen.filter(|c| passes && size(candidate) > size(c)) {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeTooBroad,
+            format!(
+                "{} covers more than {}, which suffices",
+                candidate.measure.scope, chosen.measure.scope
+            ),
+            "12.4, 24.2, annex D.6",
+            "draft the measure that the decision chose",
+        ));
+    }
+}
+
+fn candidate(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    output: &Output,
+    b: &DraftMade,
+    unmet: &mut Vec<Unmet>,
+) {
+    let Some(wanted) = &b.measure else { return };
+    let fits = |c: &&decision::Candidate| {
+        c.measure.choice == wanted.choice && c.measure.scope.to_string() == wanted.scope
+    };
+    let mut found: Vec<_> = Vec::new();
+    for channel in &output.per_channel {
+        let best = channel.candidates.iter().filter(fits).max_by_key(|c| match c.verdict {
+            Verdict::Passes => u8::MAX,
+            verdict => verdict as u8,
+        });
+        found.extend(best.map(|c| (channel, c)));
+    }
+    if found.is_empty() {
+        ceiling(view, decision::of_measure(wanted.choice, 0, false), unmet);
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeTooBroad,
+            format!("{} on {} is no candidate of the decision", wanted.choice, wanted.scope),
+            "24.2, annex D.4",
+            "draft a measure that the decision lists, or decide again",
+        ));
+    }
+    for (channel, candidate) in found {
+        let needed = candidate.measure.profile();
+        // D-080: the function may go one step beyond the table where its predicate is true.
+        let justified = needed == Profile::EmergencyRestriction
+            && channel.emergency.holds
+            && view.profile == Profile::HaltScoped;
+        if !justified {
+            ceiling(view, needed, unmet);
+        }
+        wider_than_chosen(channel, candidate, unmet);
+        clean_path(cx, candidate.measure.authority, unmet);
+        for kind in decision::refusals_of(candidate.reason, wanted.choice) {
+            let seats = candidate.numbers.seats_after;
+            let seats = seats.map_or(String::new(), |s| format!(", {s} seats would count"));
+            unmet.push(Unmet::new(
+                *kind,
+                format!(
+                    "{} on {} for {}: {}{seats}",
+                    wanted.choice, wanted.scope, channel.scope, candidate.reason
+                ),
+                "24.2, 13.4, D-069, annex D.5",
+                "take the measure that the decision chose",
+            ));
+        }
+        if b.draft == DraftKind::ProtocolMeasure {
+            let height = cx.state.hard_final().map_or(0, |tip| tip.height);
+            bounded(wanted, &candidate.measure, height, unmet);
+        }
+        if b.draft == DraftKind::EmergencyRestriction {
+            let justification = b.justification.clone().unwrap_or_default();
+            let limit = candidate.measure.duration_s.unwrap_or(0);
+            let checked = emergency::check_draft(&channel.emergency, &justification, limit);
+            unmet.extend(checked.err().map(|r| r.unmet().to_vec()).unwrap_or_default());
+        }
+    }
+}

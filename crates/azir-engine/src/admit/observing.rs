@@ -1,0 +1,149 @@
+//! What machines observe of the network, and the status that is published of it (annexes G and K).
+
+use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::role::{Act, Ctx, permit};
+use azir_model::scope::{Scope, ScopeKind};
+use azir_model::{IncidentClass, Severity};
+
+use super::Context;
+use crate::body::{
+    GovernanceObserved, NetworkObserved, RestrictionsObserved, StatusPublished, Verified,
+};
+use crate::status;
+
+/// Most restrictions that one list may name (bounded input).
+const RESTRICTIONS_MAX: usize = 10_000;
+/// Highest capability (annex D.3).
+const CAPABILITY_MAX: u64 = 4;
+
+/// `network.observed`: a node of the policy speaks for itself.
+pub(super) fn network(cx: &Context<'_>, b: &NetworkObserved, unmet: &mut Vec<Unmet>) {
+    own_voice(cx, &b.node, unmet);
+}
+
+/// Only the agent of a node says what that node has verified.
+fn own_voice(cx: &Context<'_>, node: &str, unmet: &mut Vec<Unmet>) {
+    if cx.actor != format!("agent:{node}") {
+        unmet.push(Unmet::new(
+            RefusalKind::NotAuthorized,
+            format!("{} cannot speak for node {node}", cx.actor),
+            "annex G, D-058",
+            "let the agent of that node observe it",
+        ));
+    }
+}
+
+/// `label_unproven` for a fact of annex G that somebody merely asserts. Implements R-11.3-2.
+fn proven(verified: Verified, what: &str, unmet: &mut Vec<Unmet>) {
+    if verified == Verified::Asserted {
+        unmet.push(Unmet::new(
+            RefusalKind::LabelUnproven,
+            format!("{what}: an assertion, not a verified fact of finalized objects"),
+            "7.3, 11.3, D-008, D-066, annex G",
+            "let the node verify the finalized object, or add a note",
+        ));
+    }
+}
+
+/// A list or verdict of an older block cannot replace a newer one.
+fn newer(known: Option<u64>, height: u64, unmet: &mut Vec<Unmet>) {
+    if let Some(known) = known.filter(|known| height < *known) {
+        unmet.push(Unmet::new(
+            RefusalKind::StatusStale,
+            format!("it is of height {height}, height {known} is known"),
+            "annex G",
+            "observe at the newest hard-final block",
+        ));
+    }
+}
+
+/// `restrictions.observed`: sorted, parsable, in force at its own height. Implements R-11.2-6 and
+/// R-7.3-4.
+pub(super) fn restrictions(cx: &Context<'_>, b: &RestrictionsObserved, unmet: &mut Vec<Unmet>) {
+    own_voice(cx, &b.node, unmet);
+    proven(b.verified, "restrictions in force", unmet);
+    let height = b.hard_final.height;
+    newer(cx.state.restrictions.as_ref().map(|r| r.newest.hard_final.height), height, unmet);
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "7.3, 11.3, annex G", remedy));
+    };
+    if b.in_force.len() > RESTRICTIONS_MAX {
+        let remedy = "report a network whose restrictions can be listed";
+        refuse(RefusalKind::InvalidSchema, format!("more than {RESTRICTIONS_MAX}"), remedy);
+    }
+    if !b.in_force.is_sorted_by(|a, b| a.object < b.object) {
+        let remedy = "sort by object, each once";
+        refuse(RefusalKind::NotCanonical, "the list is not sorted by object".into(), remedy);
+    }
+    for r in &b.in_force {
+        if let Err(error) = r.scope.parse::<Scope>() {
+            let remedy = "write kind:id as annex D.1 says";
+            refuse(RefusalKind::ScopeInvalid, format!("{:?}: {error}", r.scope), remedy);
+        }
+        if r.capability == 0 || r.capability > CAPABILITY_MAX {
+            let what = format!("{}: capability {}", r.object, r.capability);
+            refuse(RefusalKind::InvalidSchema, what, "use 1 to 4 (annex D.3)");
+        }
+        if r.since > height || r.expiry.is_some_and(|end| end <= height) {
+            refuse(
+                RefusalKind::NotFinalized,
+                format!("{} is not in force at height {height}", r.object),
+                "list what is in force at that hard-final block",
+            );
+        }
+    }
+}
+
+/// `governance.observed`: the comparison is kept. Implements R-20.3-1 in part.
+pub(super) fn governance(cx: &Context<'_>, b: &GovernanceObserved, unmet: &mut Vec<Unmet>) {
+    own_voice(cx, &b.node, unmet);
+    proven(b.verified, "verdict on a governance path", unmet);
+    let known = cx.state.governance.get(&b.path).map(|g| g.newest.hard_final.height);
+    newer(known, b.hard_final.height, unmet);
+    cx.held(&b.proof, "comparison", unmet);
+    if b.path.parse::<Scope>().ok().is_none_or(|scope| scope.kind() != ScopeKind::GovPath) {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeInvalid,
+            format!("{:?} is no governance path", b.path),
+            "20.2, D-090, annex D.1",
+            "write gov-path:<name>",
+        ));
+    }
+}
+
+/// Who may publish a status that belongs to no incident: as for the worst open one (row 29).
+pub(super) fn may_publish(cx: &Context<'_>, unmet: &mut Vec<Unmet>) {
+    let open = cx.state.incidents.values().filter(|v| v.is_open());
+    let worst = open.map(|v| v.severity).max().unwrap_or(Severity::Sev0Info);
+    let ctx = Ctx::new(IncidentClass::ObservabilityOnly, worst);
+    unmet.extend(permit(Act::PublishStatus, cx.role, &ctx).err());
+}
+
+/// `status.published`: never better than derived; a worse class with its reason; at a verified
+/// height. Implements R-31.1-7 and R-12.1-6.
+pub(super) fn status(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unmet>) {
+    let derived = status::derive(cx.state, cx.now);
+    unmet.extend(status::may_publish(&derived, b.operator, b.network));
+    unmet.extend(status::words(cx.state, &b.text));
+    let worse = b.operator > derived.operator || b.network > derived.network;
+    if worse && b.reason.as_deref().is_none_or(|r| r.trim().is_empty()) {
+        unmet.push(Unmet::new(
+            RefusalKind::ReasonRequired,
+            format!("{} and {} are worse than derived", b.operator.words(), b.network.words()),
+            "31.1, annex K",
+            "say why, or publish the derived classes",
+        ));
+    }
+    let known = cx.state.hard_final();
+    if let Some(said) = b.hard_final
+        && known.is_none_or(|tip| said.height > tip.height)
+    {
+        let known = known.map_or("none is verified".to_owned(), |t| format!("{} is", t.height));
+        unmet.push(Unmet::new(
+            RefusalKind::StatusUnproven,
+            format!("height {} is said to be hard-final, {known}", said.height),
+            "31.2, annex K",
+            "name a block that an own node has verified",
+        ));
+    }
+}
