@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,8 @@ use crate::port::{Disk, Port, Step, StepKind};
 
 const CHUNK: usize = 64 * 1024;
 const TEMPORARY: &str = "incoming";
+/// Most processes that add pieces beside each other.
+const BESIDE_MAX: usize = 64;
 
 /// Why a piece of evidence could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,8 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Vault {
     dir: PathBuf,
+    /// Where pieces lie while they are half written; of this value alone.
+    incoming: PathBuf,
     next: AtomicU64,
     port: Arc<dyn Port>,
     _lock: Option<DirLock>,
@@ -77,23 +82,58 @@ impl Vault {
     /// As [`Vault::open`].
     pub fn open_on(dir: &Path, port: Arc<dyn Port>) -> Result<Self, VaultError> {
         let lock = DirLock::take(dir)?;
-        let temporary = dir.join(TEMPORARY);
+        let incoming = dir.join(TEMPORARY);
         // What a crash left half written was never acknowledged.
-        match fs::remove_dir_all(&temporary) {
+        match fs::remove_dir_all(&incoming) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(DiskError::new(&temporary, e).into());
+                return Err(DiskError::new(&incoming, e).into());
             }
             Ok(()) | Err(_) => {}
         }
-        durable::create_dir(&temporary)?;
+        Self::ready(dir, incoming, port, lock)
+    }
+
+    fn ready(
+        dir: &Path,
+        incoming: PathBuf,
+        port: Arc<dyn Port>,
+        lock: DirLock,
+    ) -> Result<Self, VaultError> {
+        durable::create_dir(&incoming)?;
         durable::create_dir(&dir.join("sha256"))?;
-        Ok(Self { dir: dir.to_owned(), next: AtomicU64::new(0), port, _lock: Some(lock) })
+        let next = AtomicU64::new(0);
+        Ok(Self { dir: dir.to_owned(), incoming, next, port, _lock: Some(lock) })
+    }
+
+    /// Opens a vault to add pieces beside the process that holds it, so that a long upload keeps
+    /// nobody out. Each such value has a place of its own for what is half written; publishing a
+    /// piece never replaces one, so none is in another's way.
+    ///
+    /// # Errors
+    /// [`VaultError::Disk`]; `Locked` when 64 processes add pieces now.
+    pub fn beside(dir: &Path) -> Result<Self, VaultError> {
+        let mut taken = None;
+        for number in 0..BESIDE_MAX {
+            let incoming = dir.join(format!("{TEMPORARY}-{number}"));
+            match DirLock::take(&incoming) {
+                Err(e @ DiskError::Locked { .. }) => taken = Some(e),
+                Err(e) => return Err(e.into()),
+                Ok(lock) => {
+                    for old in sorted(&incoming)?.iter().filter(|p| !p.ends_with("lock")) {
+                        fs::remove_file(old).map_err(DiskError::at(old))?;
+                    }
+                    return Self::ready(dir, incoming, Arc::new(Disk), lock);
+                }
+            }
+        }
+        Err(taken.unwrap_or(DiskError::Locked { path: dir.to_owned() }).into())
     }
 
     /// Opens a vault that another process may hold; only for reading.
     #[must_use]
     pub fn read_only(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), next: AtomicU64::new(0), port: Arc::new(Disk), _lock: None }
+        let (incoming, next) = (dir.join(TEMPORARY), AtomicU64::new(0));
+        Self { dir: dir.to_owned(), incoming, next, port: Arc::new(Disk), _lock: None }
     }
 
     /// The directory.
@@ -107,6 +147,21 @@ impl Vault {
         self.dir.join("sha256").join(&hex[..2]).join(hex)
     }
 
+    /// A file without a name for content that is looked at before it is stored, for the owner's
+    /// eyes only. Nothing of it remains when it is dropped, or when the process ends.
+    ///
+    /// # Errors
+    /// [`VaultError::Disk`].
+    pub fn scratch(&self) -> Result<File, VaultError> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.incoming.join(number.to_string());
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(DiskError::at(&path))?;
+        fs::remove_file(&path).map_err(DiskError::at(&path))?;
+        Ok(file)
+    }
+
     /// Stores everything that `from` gives. Durable when this returns. The same bytes again are
     /// recognised, after the stored piece was digested again.
     ///
@@ -114,7 +169,7 @@ impl Vault {
     /// [`VaultError`]; nothing is acknowledged then.
     pub fn put(&self, from: &mut dyn Read) -> Result<Stored, VaultError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.dir.join(TEMPORARY).join(number.to_string());
+        let temporary = self.incoming.join(number.to_string());
         let stored = self.put_through(from, &temporary);
         match fs::remove_file(&temporary) {
             Err(e) if stored.is_ok() => Err(DiskError::new(&temporary, e).into()),
@@ -342,6 +397,28 @@ mod tests {
         assert!(error.to_string().contains(&digest.to_string()));
         fs::write(dir.path().join("sha256/stray"), b"").unwrap();
         assert!(vault.list().is_err());
+    }
+
+    #[test]
+    fn pieces_are_added_beside_the_holder_and_half_written_ones_are_cleared_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let holder = Vault::open(dir.path()).unwrap();
+        let first = Vault::beside(dir.path()).unwrap();
+        let second = Vault::beside(dir.path()).unwrap();
+        assert_ne!(first.incoming, second.incoming);
+        let piece = put(&first, b"one").unwrap().digest;
+        assert!(put(&second, b"one").unwrap().known);
+        assert_eq!(holder.get(&piece).unwrap(), b"one");
+        let mut scratch = first.scratch().unwrap();
+        scratch.write_all(b"looked at").unwrap();
+        assert_eq!(sorted(&first.incoming).unwrap().len(), 1, "a lock, and no named scratch file");
+        let torn = first.incoming.join("7");
+        fs::write(&torn, b"half").unwrap();
+        let own = first.incoming.clone();
+        drop(first);
+        assert_eq!(Vault::beside(dir.path()).unwrap().incoming, own);
+        assert!(!torn.exists());
+        assert_eq!(holder.list().unwrap(), [piece]);
     }
 
     /// Fault table: each step of storing a piece x each way to fail.

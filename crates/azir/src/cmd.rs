@@ -3,13 +3,23 @@
 pub(crate) mod act;
 pub(crate) mod advise;
 pub(crate) mod bench;
+pub(crate) mod complete;
+pub(crate) mod decide;
 pub(crate) mod drill;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod incident;
 pub(crate) mod init;
+pub(crate) mod kinds;
+pub(crate) mod machine;
+pub(crate) mod orders;
+pub(crate) mod sign;
+pub(crate) mod strict;
+pub(crate) mod text;
+pub(crate) mod todo;
 pub(crate) mod verify;
+pub(crate) mod watch;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};

@@ -16,7 +16,7 @@ use azir_ledger::checkpoint::Checkpoint;
 use azir_ledger::event::EVENT_SCHEMA;
 use azir_ledger::note::{SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry, Event, MachineKey, SignedEvent, Timestamp, canon, checkpoint};
-use azir_model::RunbookId;
+use azir_model::directive::{LogPoint, Sealable, Signed};
 use azir_model::policy::{Machine, Policy};
 use azir_store::durable::DiskError;
 use azir_store::head::Head;
@@ -27,12 +27,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
 
-/// Released runbooks, by their text.
-const RUNBOOKS: [(RunbookId, &str, &str); 1] = [(
-    RunbookId::Consensus,
-    "RB-CONSENSUS-001/v1.toml",
-    include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml"),
-)];
+/// Released runbooks: file name and text. Each file says its own id.
+const RUNBOOKS: [(&str, &str); 11] = [
+    ("RB-CONSENSUS-001/v1.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml")),
+    ("RB-VALIDATION-001/v1.toml", include_str!("../../../runbooks/RB-VALIDATION-001/v1.toml")),
+    ("RB-BVM-001/v1.toml", include_str!("../../../runbooks/RB-BVM-001/v1.toml")),
+    ("RB-WITNESS-001/v1.toml", include_str!("../../../runbooks/RB-WITNESS-001/v1.toml")),
+    ("RB-ECON-001/v1.toml", include_str!("../../../runbooks/RB-ECON-001/v1.toml")),
+    ("RB-AGENT-001/v1.toml", include_str!("../../../runbooks/RB-AGENT-001/v1.toml")),
+    ("RB-GOV-001/v1.toml", include_str!("../../../runbooks/RB-GOV-001/v1.toml")),
+    ("RB-KEY-001/v1.toml", include_str!("../../../runbooks/RB-KEY-001/v1.toml")),
+    ("RB-INFRA-001/v1.toml", include_str!("../../../runbooks/RB-INFRA-001/v1.toml")),
+    ("RB-SUPPLY-001/v1.toml", include_str!("../../../runbooks/RB-SUPPLY-001/v1.toml")),
+    ("RB-OBSERVE-001/v1.toml", include_str!("../../../runbooks/RB-OBSERVE-001/v1.toml")),
+];
 
 /// `deployment.json`: what this directory is.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,7 +109,9 @@ impl Host {
         let server = MachineKey::from_seed(seed);
         let id = format!("server:{name}");
         policy.machines.push(Machine { id: id.clone(), key: server.public() });
-        policy.lease_signers = vec![id.clone()];
+        if policy.lease_signers.is_empty() {
+            policy.lease_signers = vec![id.clone()];
+        }
         policy.validate().map_err(CliError::Refused)?;
         std::fs::create_dir_all(dir).map_err(|e| CliError::write(dir, e))?;
         // Whoever makes `keys` owns the attempt and clears it away when it fails.
@@ -140,12 +150,12 @@ impl Host {
         Head::create(&place, host.log_key()?, Arc::new(Disk))
             .map_err(|e| CliError::write(&place, e))?;
         let mut runbooks = Vec::new();
-        for (runbook, file, text) in RUNBOOKS {
+        for (file, text) in RUNBOOKS {
             let loaded = azir_runbook::load(text, file);
             let loaded = loaded.map_err(|e| CliError::Internal(e.to_string()))?;
             let object = host.keep(&mut text.as_bytes())?;
             let version = u64::from(loaded.version());
-            runbooks.push(BoundRunbook { id: runbook, version, hash: loaded.hash().0, object });
+            runbooks.push(BoundRunbook { id: loaded.id(), version, hash: loaded.hash().0, object });
         }
         let created = Body::LogCreated(LogCreated { policy, server: id.to_owned(), runbooks });
         let event = host.event(None, id, None, &created);
@@ -202,6 +212,11 @@ impl Host {
         Ok(Self { engine, store: Store { ledger, vault, server } })
     }
 
+    /// Objects of the vault, for questions to the engine's rules.
+    pub(crate) fn objects(&self) -> impl Objects {
+        VaultObjects(Vault::read_only(self.store.vault.dir()))
+    }
+
     /// The engine, for reading.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
@@ -223,7 +238,7 @@ impl Host {
             kind: body.kind().to_owned(),
             body: body.value(),
             actor: actor.to_owned(),
-            role: role.map(str::to_owned),
+            role: role.filter(|r| !r.is_empty()).map(str::to_owned),
             at: now(),
             seen_final: None,
             basis: Some(self.engine.state().size),
@@ -250,6 +265,23 @@ impl Host {
             head.swap(expected, note.clone()).map_err(|e| CliError::write(&place, e))?;
         }
         Ok(note)
+    }
+
+    /// Size and root of the log now.
+    pub(crate) fn log_point(&self) -> LogPoint {
+        let tree = self.store.ledger.tree();
+        LogPoint { size: tree.size(), root: tree.root() }
+    }
+
+    /// Proof that the log only appends to its first `seen` entries; empty when nothing was seen.
+    pub(crate) fn consistency(&self, seen: u64) -> Vec<Digest> {
+        let tree = self.store.ledger.tree();
+        tree.consistency_proof(seen, tree.size()).unwrap_or_default()
+    }
+
+    /// Signs an order as the log's server.
+    pub(crate) fn seal<T: Sealable>(&self, body: T) -> Result<Signed<T>, CliError> {
+        Signed::seal(body, &self.store.server).map_err(|e| CliError::Internal(e.to_string()))
     }
 
     /// Key of the log.
@@ -294,7 +326,7 @@ impl Host {
 const PARTS: [&str; 4] = ["keys", "ledger", "vault", "head"];
 
 /// A new secret seed.
-fn new_seed() -> Result<[u8; 32], CliError> {
+pub(crate) fn new_seed() -> Result<[u8; 32], CliError> {
     let mut seed = [0; 32];
     let random = Path::new("/dev/urandom");
     let read = std::fs::File::open(random).and_then(|mut f| f.read_exact(&mut seed));
@@ -302,8 +334,8 @@ fn new_seed() -> Result<[u8; 32], CliError> {
     Ok(seed)
 }
 
-/// Makes the server's key file, readable by its owner only.
-fn write_key(path: &Path, seed: &[u8; 32]) -> Result<(), CliError> {
+/// Makes the key file of a machine, readable by its owner only.
+pub(crate) fn write_key(path: &Path, seed: &[u8; 32]) -> Result<(), CliError> {
     let hex: String = seed.iter().map(|b| format!("{b:02x}")).collect();
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut f| f.write_all(hex.as_bytes()).and_then(|()| f.sync_all()));
@@ -315,7 +347,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_STEP: Duration = Duration::from_millis(50);
 
 /// Opens what another process may hold for a moment; tries again for [`LOCK_WAIT`].
-fn patient<T, E>(open: impl Fn() -> Result<T, E>, held: impl Fn(&E) -> bool) -> Result<T, E> {
+pub(crate) fn patient<T, E>(
+    open: impl Fn() -> Result<T, E>,
+    held: impl Fn(&E) -> bool,
+) -> Result<T, E> {
     let begun = Instant::now();
     loop {
         match open() {

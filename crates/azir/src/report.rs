@@ -26,6 +26,8 @@ mod timeline;
 
 use azir_sim::report::DrillReport;
 
+pub(crate) use escape::{clip, deceives, plain};
+
 /// The report as one HTML file that needs no script and no other file.
 pub(crate) fn html(report: &DrillReport) -> String {
     page::page(report)

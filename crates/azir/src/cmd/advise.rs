@@ -6,7 +6,7 @@ use std::path::Path;
 
 use azir_model::advise::{Advice, Request};
 
-use super::{Talk, say};
+use super::{Talk, say, strict};
 use crate::error::CliError;
 
 /// Largest file that is read, in bytes.
@@ -33,7 +33,8 @@ pub(crate) fn run(talk: Talk, file: &Path, ignore_proposal: bool) -> Result<(), 
     }
 }
 
-fn read(file: &Path) -> Result<String, CliError> {
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read(file: &Path) -> Result<String, CliError> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
@@ -52,9 +53,9 @@ fn read(file: &Path) -> Result<String, CliError> {
 }
 
 /// JSON when the text begins with a brace, else TOML. TOML dates become texts.
-fn parse(file: &Path, text: &str) -> Result<serde_json::Value, CliError> {
+pub(crate) fn parse(file: &Path, text: &str) -> Result<serde_json::Value, CliError> {
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|e| CliError::content(file, e));
+        return strict::json(text).map_err(|e| CliError::content(file, e));
     }
     let table: toml::Table = text.parse().map_err(|e| CliError::content(file, e))?;
     Ok(convert(toml::Value::Table(table)))
@@ -74,7 +75,8 @@ fn convert(value: toml::Value) -> serde_json::Value {
     }
 }
 
-fn words(advice: &Advice) -> String {
+/// Advice in words.
+pub(crate) fn words(advice: &Advice) -> String {
     let list = |items: Vec<String>| {
         if items.is_empty() { "none".to_owned() } else { items.join(", ") }
     };

@@ -15,7 +15,7 @@ use backing::{Backing, read_back};
 
 use super::verify::NetworkCheck;
 use super::{Talk, say};
-use crate::Run;
+use crate::cli::Run;
 use crate::error::CliError;
 use crate::report;
 

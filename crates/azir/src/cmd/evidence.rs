@@ -1,151 +1,266 @@
-//! `azir evidence add`: files go into the vault while they are hashed, and are pinned in the log.
+//! `azir evidence`: content goes into the vault while it is hashed and is pinned in the log; what
+//! is held is listed and given back.
 
-use std::fs::File;
-use std::io::Read;
+mod enter;
+mod list;
+mod media;
+mod resume;
+mod scan;
+mod source;
+mod upload;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use azir_engine::Body;
-use azir_engine::body::EvidenceItems;
-use azir_ledger::{Digest, Event};
-use azir_model::evidence::{Descriptor, Item, KEY_SCAN_BYTES_MAX, private_key_format};
+use azir_ledger::Digest;
+use azir_model::evidence::{Descriptor, Item};
+use azir_model::scope::{Scope, ScopeKind};
 use azir_model::{Refusal, RefusalKind};
+use azir_store::durable::DiskError;
+use azir_store::vault::{Vault, VaultError};
+use serde_json::{Value, json};
 
-use super::act::{Author, finish, free, person_key, sign};
-use super::{Talk, input_text, regular};
+use self::enter::{Entered, how};
+use self::resume::Resume;
+use self::source::NAMES_MAX;
+use self::upload::{Piece, Upload};
+use super::act::Author;
+use super::{Talk, input_text, say};
 use crate::error::CliError;
-use crate::host::{Host, now};
+use crate::host::{Host, patient};
 
-/// A file that tells how far it was read.
-struct Counted<'a> {
-    file: File,
-    bar: &'a indicatif::ProgressBar,
+/// What to do with evidence.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum What {
+    /// Put files, directories or a stream into the vault, and pin them in the log
+    ///
+    /// All content is read and searched for private keys before anything is stored, also inside
+    /// gzip, tar and zip. Links below a directory are not followed. An upload that was cut off goes
+    /// on when the same command is run again.
+    Add(Add),
+    /// List the items of an incident's checklist with their state, and every piece that is held
+    List {
+        /// Id of the incident, or its beginning
+        incident: String,
+    },
+    /// Write a piece of the vault to a new file; its bytes are hashed again on the way
+    Get {
+        /// Its SHA-256, as `list` shows it
+        hash: String,
+        /// File to write, which must not exist yet
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
-impl Read for Counted<'_> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read(into)?;
-        self.bar.inc(n as u64);
-        Ok(n)
-    }
+/// `azir evidence add`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Add {
+    /// Incident that it is about, or the beginning of its id
+    #[arg(long, value_name = "ID")]
+    incident: String,
+    /// Checklist item, for example logs
+    #[arg(long)]
+    item: Item,
+    /// Scope that the content was taken from, for example node:n1
+    #[arg(long)]
+    scope: String,
+    /// The content was gathered and stored, not only held in a hurry
+    #[arg(long)]
+    collected: bool,
+    /// Files and directories; `-` is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    author: Author,
 }
 
 /// What is to be held.
-pub(crate) struct Held {
-    pub(crate) incident: Digest,
-    pub(crate) item: Item,
-    pub(crate) scope: String,
-    pub(crate) collected: bool,
-    pub(crate) files: Vec<PathBuf>,
+struct Held {
+    incident: Digest,
+    item: Item,
+    scope: String,
+    collected: bool,
 }
 
-/// Stores the files and pins or collects them for one checklist item.
-pub(crate) fn add(talk: Talk, data: &Path, what: &Held, author: &Author) -> Result<(), CliError> {
-    // Without a readable seed the deployment does not open below.
-    let seed = input_text(&data.join("keys/server.seed")).unwrap_or_default();
-    for file in &what.files {
-        refuse_keys(file, seed.trim())?;
-    }
-    let mut host = Host::open(data)?;
-    may_add(&mut host, what, author)?;
-    let mut items = Vec::new();
-    for file in &what.files {
-        items.push(keep(talk, &host, file, what, author)?);
-    }
-    let event = event(&host, what, items, author);
-    finish(talk, &mut host, &event, author)
-}
-
-fn event(host: &Host, what: &Held, items: Vec<Descriptor>, author: &Author) -> Event {
-    let held = EvidenceItems { scope: what.scope.clone(), items, verified_by: None };
-    let body =
-        if what.collected { Body::EvidenceCollected(held) } else { Body::EvidencePinned(held) };
-    host.event(Some(what.incident), &author.actor, Some(&author.role), &body)
-}
-
-/// Asks the engine's rules about an event without items before bytes are stored: who may not add
-/// evidence leaves none behind. An authenticated refusal is recorded like any other.
-fn may_add(host: &mut Host, what: &Held, author: &Author) -> Result<(), CliError> {
-    let trial = event(host, what, Vec::new(), author);
-    let Some(key) = &author.key else {
-        author.out.as_deref().map_or(Ok(()), free)?;
-        let policy = host.engine().state().policy.as_ref();
-        let person = policy.and_then(|p| p.person(&author.actor));
-        if person.is_some_and(|p| p.roles.iter().any(|r| r.as_str() == author.role)) {
-            return Ok(());
+/// `azir evidence`.
+pub(crate) fn run(talk: Talk, data: &Path, what: What) -> Result<(), CliError> {
+    match what {
+        What::Add(asked) => {
+            let incident = super::incident::id_of(data, &asked.incident)?;
+            let Add { item, scope, collected, files, author, .. } = asked;
+            add(talk, data, &Held { incident, item, scope, collected }, &files, &author)
         }
-        return Err(CliError::Refused(Refusal::one(
-            RefusalKind::NotAuthorized,
-            format!("{} is not eligible as {:?} in this log", author.actor, author.role),
-            "7.1, 11, D-017",
-            "name a person of the roster and one of that person's roles",
-        )));
-    };
-    let signed = sign(&trial, &person_key(key)?, key)?;
-    let Err(refused) = host.judge(&signed) else { return Ok(()) };
-    // That the trial has no items is no fault of the person.
-    let faults = refused.refusal.unmet().iter();
-    let faults: Vec<_> =
-        faults.filter(|u| u.kind != RefusalKind::EvidenceMissing).cloned().collect();
-    let refusal = Refusal::unless_met(faults);
-    if refusal.is_err() && refused.authenticated {
-        let _refused_too = host.submit(signed);
-    }
-    refusal.map_err(CliError::Refused)
-}
-
-/// How much of a window is seen again at the beginning of the next, in bytes: more than the texts
-/// of one key format lie apart.
-const OVERLAP_BYTES: usize = 64 * 1024;
-
-/// Nothing is stored when a file holds a private key (D-025), or this deployment's own. The whole
-/// file is read, in windows that overlap.
-fn refuse_keys(file: &Path, seed: &str) -> Result<(), CliError> {
-    let mut open = regular(file)?;
-    let mut window = Vec::with_capacity(KEY_SCAN_BYTES_MAX);
-    loop {
-        let room = (KEY_SCAN_BYTES_MAX - window.len()) as u64;
-        let read = open.by_ref().take(room).read_to_end(&mut window);
-        if read.map_err(|e| CliError::read(file, e))? == 0 {
-            return Ok(());
-        }
-        let own = || {
-            let seed = seed.as_bytes();
-            let held = !seed.is_empty() && window.windows(seed.len()).any(|w| w == seed);
-            held.then_some("private key: the seed of this deployment's server")
-        };
-        if let Some(format) = private_key_format(&window).or_else(own) {
-            return Err(CliError::Refused(Refusal::one(
-                RefusalKind::ForbiddenPower,
-                format!("{} holds a {format}", file.display()),
-                "10, 21.2, D-025",
-                "store a proof of exposure instead, for example a challenge signed with the key",
-            )));
-        }
-        window.drain(..window.len().saturating_sub(OVERLAP_BYTES));
+        What::List { incident } => list::list(talk, data, &incident),
+        What::Get { hash, out } => list::get(talk, data, &hash, &out),
     }
 }
 
-fn keep(
+/// Stores what is named and pins or collects it for one checklist item. The log is held only at the
+/// beginning and at the end: a long upload keeps nobody from acting.
+fn add(
     talk: Talk,
-    host: &Host,
-    file: &Path,
+    data: &Path,
     what: &Held,
+    words: &[PathBuf],
     author: &Author,
-) -> Result<Descriptor, CliError> {
-    let open = regular(file)?;
-    let size = open.metadata().map_err(|e| CliError::read(file, e))?.len();
-    let bar = talk.progress(size);
-    bar.set_message(file.display().to_string());
-    let mut from = Counted { file: open, bar: &bar };
-    let hash = host.keep(&mut from)?;
-    bar.finish_and_clear();
-    Ok(Descriptor {
-        item: what.item,
-        hash,
-        size: from.bar.position(),
-        media: "application/octet-stream".to_owned(),
-        source: what.scope.clone(),
-        obtained_at: now(),
-        collector: author.actor.clone(),
-    })
+) -> Result<(), CliError> {
+    {
+        let mut host = Host::open(data)?;
+        enter::may(&mut host, what, author)?;
+        resolves(&host, &what.scope)?;
+    }
+    let found = source::find(data, words)?;
+    let dir = data.join("vault");
+    let vault = patient(
+        || Vault::beside(&dir),
+        |e| matches!(e, VaultError::Disk(DiskError::Locked { .. })),
+    );
+    let resume = Resume::open(data, &identity(what, author))?;
+    // Without a readable seed the deployment did not open above.
+    let seed = input_text(&data.join("keys/server.seed"))?.trim().to_owned();
+    let vault = vault.map_err(|e| CliError::write(&dir, e))?;
+    let mut upload = Upload { talk, vault, seed, resume, notes: Vec::new() };
+    let manifest = found.directory || found.sources.len() > 1;
+    let mut pieces = upload.read(found.sources)?;
+    upload.store(&pieces)?;
+    if manifest {
+        pieces.push(upload.manifest(&pieces)?);
+    }
+    let entered = enter::enter(data, what, author, descriptors(what, author, &pieces))?;
+    upload.resume.remove()?;
+    let told = Told { what, author, pieces, links: found.links, notes: upload.notes, entered };
+    told.tell(talk)
+}
+
+/// A node of ours must be one that the policy names, and hold the role; other subjects are known to
+/// the network only. Refused before a byte is read (annex D.1), also where the event is signed
+/// elsewhere and its rules are asked later.
+fn resolves(host: &Host, scope: &str) -> Result<(), CliError> {
+    let parsed: Scope = scope.parse().map_err(|e| CliError::Refused(Refusal::from(e)))?;
+    let Some(policy) = host.engine().state().policy.as_ref() else { return Ok(()) };
+    if parsed.kind() != ScopeKind::Node {
+        return Ok(());
+    }
+    let node = policy.nodes.iter().find(|n| n.node == parsed.id());
+    let fits = node.is_some_and(|n| parsed.role().is_none_or(|role| n.roles.contains(&role)));
+    if fits {
+        return Ok(());
+    }
+    let (known, what) = match node {
+        None => (policy.nodes.iter().map(|n| n.node.clone()).collect::<Vec<_>>(), "own node"),
+        Some(n) => (n.roles.iter().map(ToString::to_string).collect(), "role of this node"),
+    };
+    Err(CliError::Refused(Refusal::one(
+        RefusalKind::ScopeInvalid,
+        format!("{scope}: no such {what}"),
+        "12.4, D-024, annex D.1",
+        format!("name one of: {}", known.join(" ")),
+    )))
+}
+
+/// Names an upload, so that the same command finds what an earlier run of it finished.
+fn identity(what: &Held, author: &Author) -> Digest {
+    let kind = if what.collected { "collected" } else { "pinned" };
+    let item = what.item.as_str();
+    let incident = what.incident.to_string();
+    Digest::of([&incident, item, &what.scope, kind, &author.actor].join("\n").as_bytes())
+}
+
+/// One descriptor for each content: files with equal bytes are one piece.
+fn descriptors(what: &Held, author: &Author, pieces: &[Piece]) -> Vec<Descriptor> {
+    let mut seen = std::collections::BTreeSet::new();
+    let unique = pieces.iter().filter(|piece| seen.insert(piece.hash));
+    unique
+        .map(|piece| Descriptor {
+            item: what.item,
+            hash: piece.hash,
+            size: piece.size,
+            media: piece.media.clone(),
+            source: what.scope.clone(),
+            obtained_at: piece.obtained_at,
+            collector: author.actor.clone(),
+        })
+        .collect()
+}
+
+/// Tells a person something on standard error, which may be closed.
+fn tell(text: &str) {
+    let _untellable = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// What an addition did.
+struct Told<'a> {
+    what: &'a Held,
+    author: &'a Author,
+    pieces: Vec<Piece>,
+    links: Vec<String>,
+    notes: Vec<String>,
+    entered: Entered,
+}
+
+impl Told<'_> {
+    fn tell(&self, talk: Talk) -> Result<(), CliError> {
+        if talk.json {
+            return say(&format!("{}\n", self.json()));
+        }
+        let skipped: Vec<&str> =
+            self.pieces.iter().filter(|p| p.skipped).map(|p| p.name.as_str()).collect();
+        listed("not followed, a link", &self.links);
+        listed("skipped, stored by an earlier run and unchanged", &skipped);
+        listed("not looked at", &self.notes);
+        say(&self.words())
+    }
+
+    fn words(&self) -> String {
+        let bytes: u64 = self.pieces.iter().map(|p| p.size).sum();
+        let item = self.what.item;
+        let mut out = format!("{} pieces of {item}, {bytes} bytes\n", self.pieces.len());
+        let kind = if self.what.collected { "evidence.collected" } else { "evidence.pinned" };
+        for (index, hash, count) in &self.entered.events {
+            let _infallible = writeln!(out, "entry {index}: {kind}, event {hash}, {count} pieces");
+        }
+        for order in &self.entered.orders {
+            let _infallible = writeln!(out, "order: {order}");
+        }
+        for file in &self.entered.files {
+            let (sign, submit) = how(file, &self.author.actor);
+            let _infallible = writeln!(out, "sign:   {sign}\nsubmit: {submit}");
+        }
+        if self.entered.before > 0 {
+            let _infallible =
+                writeln!(out, "{} pieces stood in the log already", self.entered.before);
+        }
+        out
+    }
+
+    fn json(&self) -> Value {
+        let pieces = self.pieces.iter().map(|p| {
+            json!({"name": p.name, "hash": p.hash, "size": p.size, "media": p.media,
+                "skipped": p.skipped})
+        });
+        let events = self.entered.events.iter();
+        let events =
+            events.map(|(index, hash, n)| json!({"index": index, "event": hash, "pieces": n}));
+        let files = self.entered.files.iter().map(|file| {
+            let (sign, submit) = how(file, &self.author.actor);
+            json!({"event_file": file.display().to_string(), "sign": sign, "submit": submit})
+        });
+        json!({"incident": self.what.incident, "item": self.what.item,
+            "pieces": pieces.collect::<Vec<_>>(), "events": events.collect::<Vec<_>>(),
+            "event_files": files.collect::<Vec<_>>(), "orders": self.entered.orders,
+            "in_log_before": self.entered.before, "links_not_followed": self.links,
+            "not_looked_at": self.notes})
+    }
+}
+
+/// Says the same of several names, of the first few by name.
+fn listed<S: AsRef<str>>(what: &str, names: &[S]) {
+    for name in names.iter().take(NAMES_MAX) {
+        tell(&format!("{what}: {}", name.as_ref()));
+    }
+    if let more @ 1.. = names.len().saturating_sub(NAMES_MAX) {
+        tell(&format!("{what}: {more} more; --json lists all"));
+    }
 }

@@ -26,6 +26,7 @@ pub(crate) fn open(
     scopes: &[String],
     author: &Author,
 ) -> Result<(), CliError> {
+    let role = author.role()?;
     let mut host = Host::open(data)?;
     let mut scopes = scopes.to_vec();
     scopes.sort();
@@ -45,8 +46,9 @@ pub(crate) fn open(
         status: IncidentState::Detected,
     };
     let id = record.id().map_err(internal)?;
-    let body = Body::IncidentOpened(IncidentOpened { record, scopes, evidence: vec![] });
-    let event = host.event(Some(id.0), &author.actor, Some(&author.role), &body);
+    let body =
+        Body::IncidentOpened(IncidentOpened { record, scopes, evidence: vec![], continues: None });
+    let event = host.event(Some(id.0), &author.actor, role, &body);
     finish(talk, &mut host, &event, author)
 }
 
@@ -168,5 +170,7 @@ fn words(view: &IncidentView, next: &Next) -> String {
             }
         }
     }
+    let _infallible =
+        writeln!(out, "\nwhat you may do, with commands: azir do {}", view.id.0.short());
     out
 }

@@ -38,14 +38,14 @@ impl fmt::Display for Esc<'_> {
 }
 
 /// Control characters, and those that change the order or the presence of what a reader sees.
-fn deceives(c: char) -> bool {
+pub(crate) fn deceives(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `text` on one line, safe for a terminal: no escape sequences, no hidden characters.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -58,7 +58,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// At most `max` characters of `text`, with an ellipsis when some were left out.
-pub(super) fn clip(text: &str, max: usize) -> String {
+pub(crate) fn clip(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
     }

@@ -7,14 +7,14 @@ use std::process::Command;
 use super::run::{Did, command, fresh};
 
 /// A deployment whose people are ana (OCO), bogdan (IC) and carmen (CL).
-struct Live {
-    dir: PathBuf,
-    incident: String,
+pub(super) struct Live {
+    pub(super) dir: PathBuf,
+    pub(super) incident: String,
 }
 
 impl Live {
     /// None, said aloud, where `ssh-keygen` is absent.
-    fn begin(name: &str) -> Option<Self> {
+    pub(super) fn begin(name: &str) -> Option<Self> {
         if Command::new("ssh-keygen").arg("-?").output().is_err() {
             eprintln!("skipped: 1 test, no ssh-keygen on this machine");
             return None;
@@ -47,26 +47,33 @@ impl Live {
         Some(live)
     }
 
-    fn keygen(&self, args: &[&str]) {
+    pub(super) fn keygen(&self, args: &[&str]) {
         let mut command = Command::new("ssh-keygen");
         let did = command.arg("-q").args(args).current_dir(&self.dir).output().unwrap();
         assert!(did.status.success(), "{did:?}");
     }
 
     /// The binary in this directory, with the code it must end with.
-    fn azir(&self, args: &[&str], code: i32) -> Did {
+    pub(super) fn azir(&self, args: &[&str], code: i32) -> Did {
         let did = Did::new(command(args).current_dir(&self.dir).output().unwrap());
         assert_eq!(did.code, code, "{args:?}: {}{}", did.out, did.err);
         did
     }
 
-    fn as_of(&self, who: &str, role: &str, words: &[&str], more: &[&str], code: i32) -> Did {
+    pub(super) fn as_of(
+        &self,
+        who: &str,
+        role: &str,
+        words: &[&str],
+        more: &[&str],
+        code: i32,
+    ) -> Did {
         let actor = format!("operator:{who}");
         let author = ["--as", &actor, "--role", role, "--key", who];
         self.azir(&[words, &author, more].concat(), code)
     }
 
-    fn act(&self, who: &str, role: &str, kind: &str, body: &str, code: i32) -> Did {
+    pub(super) fn act(&self, who: &str, role: &str, kind: &str, body: &str, code: i32) -> Did {
         let more = ["--incident", &self.incident[..8], "--body", body];
         self.as_of(who, role, &["act", kind], &more, code)
     }
@@ -91,7 +98,7 @@ fn acts_signed_here_and_elsewhere_enter_one_log_that_others_can_check() {
     live.azir(&["submit", "ev.json", "ev.json.sig"], 0);
 
     std::fs::write(live.dir.join("a.log"), "slot 7: two certificates\n").unwrap();
-    let held = ["evidence", "--incident", &live.incident[..8], "--item", "logs"];
+    let held = ["evidence", "add", "--incident", &live.incident[..8], "--item", "logs"];
     live.as_of("ana", "OCO", &held, &["--scope", "node:n1", "a.log"], 0);
 
     live.azir(&["export", "bundle"], 0);
@@ -117,7 +124,7 @@ fn an_event_that_was_signed_for_the_wrong_thing_is_refused_and_changes_nothing()
     let other = live.azir(&["submit", "ev.json", "ev.json.sig"], 3);
     assert!(other.err.contains("signature"), "{}", other.err);
 
-    let held = ["evidence", "--incident", &live.incident[..8], "--item", "logs"];
+    let held = ["evidence", "add", "--incident", &live.incident[..8], "--item", "logs"];
     let secret = live.as_of("ana", "OCO", &held, &["--scope", "node:n1", "carmen"], 3);
     assert!(secret.err.contains("private key"), "{}", secret.err);
     assert!(!holds(&live.dir.join("azir-data"), "PRIVATE KEY"), "the key was stored");
@@ -133,7 +140,7 @@ fn an_event_that_was_signed_for_the_wrong_thing_is_refused_and_changes_nothing()
 }
 
 /// True where a file below `dir`, other than the server's own key, contains `needle`.
-fn holds(dir: &Path, needle: &str) -> bool {
+pub(super) fn holds(dir: &Path, needle: &str) -> bool {
     super::run::walk(dir).iter().any(|name| {
         let bytes = std::fs::read(dir.join(name)).unwrap();
         bytes.windows(needle.len()).any(|w| w == needle.as_bytes())
@@ -168,7 +175,7 @@ fn a_ledger_restored_from_before_the_last_checkpoint_is_refused() {
 }
 
 /// How many files stand below a directory.
-fn count(dir: &Path) -> usize {
+pub(super) fn count(dir: &Path) -> usize {
     super::run::walk(dir).len()
 }
 
@@ -177,7 +184,7 @@ fn pieces_that_no_event_names_stay_out_of_the_bundle_and_no_bundle_enters_the_de
     let Some(live) = Live::begin("orphans") else { return };
     std::fs::write(live.dir.join("orphan.log"), "named by nobody\n").unwrap();
     // The event is written for signing elsewhere, and never comes back.
-    let held = ["evidence", "--incident", &live.incident[..8], "--item", "logs", "--scope"];
+    let held = ["evidence", "add", "--incident", &live.incident[..8], "--item", "logs", "--scope"];
     let author = ["node:n1", "--as", "operator:ana", "--role", "OCO", "--out", "lost.json"];
     live.azir(&[&held[..], &author, &["orphan.log"]].concat(), 0);
     assert!(holds(&live.dir.join("azir-data/vault"), "named by nobody"));
@@ -232,9 +239,9 @@ fn a_refused_init_leaves_nothing_and_a_half_made_one_is_named() {
 #[test]
 fn evidence_is_judged_before_a_byte_is_stored() {
     let Some(live) = Live::begin("judged") else { return };
-    let vault = live.dir.join("azir-data/vault");
+    let vault = live.dir.join("azir-data/vault/sha256");
     let before = count(&vault);
-    let held = ["evidence", "--incident", &live.incident[..8], "--item", "logs"];
+    let held = ["evidence", "add", "--incident", &live.incident[..8], "--item", "logs"];
     let add = |who: &str, role: &str, file: &str, code: i32| {
         live.as_of(who, role, &held, &["--scope", "node:n1", file], code).err
     };
@@ -248,7 +255,7 @@ fn evidence_is_judged_before_a_byte_is_stored() {
     let seed = add("ana", "OCO", "azir-data/keys/server.seed", 3);
     assert!(seed.contains("private key"), "{seed}");
     let folder = add("ana", "OCO", "azir-data", 2);
-    assert!(folder.contains("azir-data is no regular file"), "{folder}");
+    assert!(folder.contains("azir-data holds this deployment"), "{folder}");
     add("ana", "GL", "a.log", 3);
     add("bogdan", "OCO", "a.log", 3);
     let key = ["--as", "operator:ana", "--role", "OCO", "--key", "ana.pub"];

@@ -1,0 +1,102 @@
+//! The step of the runbook that is now current, as the acts that take it on.
+
+use azir_engine::facts;
+use azir_model::IncidentState;
+use azir_runbook::predicate::Truth;
+use azir_runbook::walk::{self, APPROVE, REJECT};
+use azir_runbook::{Predicate, Runbook, Status, Step, Work};
+use serde_json::{Map, Value, json};
+
+use super::super::trial::CONTENT;
+use super::{Act, Ground, hash_of};
+
+/// The acts of the run; none while no runbook is bound or its text does not load.
+pub(super) fn acts(ground: &Ground<'_>) -> Vec<Act> {
+    let text = ground.runbook.as_deref();
+    let Some(runbook) = text.and_then(|t| azir_runbook::load(t, "runbook").ok()) else {
+        return Vec::new();
+    };
+    let run = &ground.view.run;
+    let status = walk::status(run, &runbook);
+    let Some(head) = run.head() else { return vec![start(ground, &runbook)] };
+    let id = json!(head.id);
+    match (status, walk::current(run, &runbook)) {
+        (Status::NotStarted | Status::Ended, _) => Vec::new(),
+        (Status::Walked, _) | (_, None) => {
+            let body = json!({"run": id, "outcome": "completed", "rationale": "WHY"});
+            vec![Act::new("end the run: every step is walked", "run.ended", body)]
+        }
+        (Status::Ready, Some(step)) => ready(ground, &id, step),
+        (Status::InFlight { attempt }, Some(step)) => {
+            let body = json!({"run": id, "step": step.id, "attempt": attempt});
+            let title = format!("step {}: say that attempt {attempt} gave no result", step.id);
+            vec![Act::new(title, "step.uncertain", body)]
+        }
+        (Status::Uncertain { attempt }, Some(step)) => {
+            let body = json!({"run": id, "step": step.id, "attempt": attempt, "outcome": "done",
+                "evidence": evidence(step), "note": "HOW IT WAS FOUND OUT"});
+            let title = format!("step {}: say what became of attempt {attempt}", step.id);
+            vec![Act::new(title, "step.finished", body)]
+        }
+        (Status::Held(_), Some(step)) => {
+            let to = runbook.steps().iter().skip_while(|s| s.id != step.id).nth(1);
+            let body = json!({"run": id, "step": step.id, "goto": to.unwrap_or(step).id,
+                "rationale": "WHY"});
+            let title = format!("step {} is held: go on at another step", step.id);
+            vec![Act::new(title, "run.deviation", body)]
+        }
+    }
+}
+
+fn start(ground: &Ground<'_>, runbook: &Runbook) -> Act {
+    let body = json!({"incident": ground.view.id, "runbook": runbook.id(),
+        "version": runbook.version(), "runbook_hash": runbook.hash(), "mode": ground.mode,
+        "ordinal": 1});
+    let act = Act::new(format!("start the run of {}", runbook.id()), "run.started", body);
+    if ground.view.state == IncidentState::Detected { act.serves("triage") } else { act }
+}
+
+/// Checklist items of a step, to be brought.
+fn evidence(step: &Step) -> Value {
+    let item = |id: &String| (id.clone(), json!({"state": "present", "hashes": [CONTENT]}));
+    Value::Object(step.evidence.iter().map(item).collect::<Map<_, _>>())
+}
+
+fn ready(ground: &Ground<'_>, run: &Value, step: &Step) -> Vec<Act> {
+    let title = |what: &str| format!("step {}: {} ({what})", step.id, step.title);
+    let finished = |outcome: &str, what: &str| {
+        let body = json!({"run": run, "step": step.id, "outcome": outcome,
+            "evidence": evidence(step)});
+        Act::new(title(what), "step.finished", body)
+    };
+    let decided = |answer: &str| {
+        let body = json!({"run": run, "step": step.id, "answer": answer, "rationale": "WHY",
+            "evidence": evidence(step)});
+        Act::new(title(&format!("answer {answer}")), "step.decided", body)
+    };
+    match &step.work {
+        Work::Auto { op, args, .. } => {
+            let record = ground.view.run.step(&step.id).and_then(|r| r.attempt());
+            let attempt = record.map_or(1, |a| a.number.saturating_add(1));
+            let args = serde_json::to_value(args).map_or(CONTENT, |v| hash_of(&v));
+            let body = json!({"run": run, "step": step.id, "op": op, "args_hash": args,
+                "attempt": attempt});
+            vec![Act::new(title("intent, before the effect"), "step.intended", body)]
+        }
+        Work::Manual { .. } => vec![finished("done", "attest it")],
+        Work::Decision { answers, .. } => answers.iter().map(|a| decided(&a.id)).collect(),
+        Work::Approval { .. } => vec![decided(APPROVE), decided(REJECT)],
+        Work::Check { when, .. } => vec![finished(told(ground, when), "check")],
+        Work::Wait { until, .. } => vec![finished(told(ground, until), "wait")],
+    }
+}
+
+/// The outcome that the facts give to a condition.
+fn told(ground: &Ground<'_>, when: &Predicate) -> &'static str {
+    let given = facts::for_runbook(ground.state, ground.view, ground.now);
+    match when.eval(&ground.view.run.facts(&given)).truth {
+        Truth::True => "done",
+        Truth::False => "failed",
+        Truth::Unknown => "unknown",
+    }
+}
