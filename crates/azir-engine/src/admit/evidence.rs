@@ -1,5 +1,6 @@
 //! Evidence events: what is held, settled, preserved, and what confirms the incident.
 
+use azir_model::approval::act_digest;
 use azir_model::class::{self, ConfirmationKind};
 use azir_model::evidence::private_key_format;
 use azir_model::keep;
@@ -10,7 +11,7 @@ use crate::body::{
     ConfirmationVerified, EvidenceDropped, EvidenceHanded, EvidenceItems, EvidencePreserved,
     EvidenceRemoved, EvidenceSealed, EvidenceSettled, SettledState,
 };
-use crate::view::IncidentView;
+use crate::view::{ApprovalRecord, IncidentView};
 use crate::{evidence, facts};
 
 /// Items: every byte is in the vault, and each descriptor is complete.
@@ -106,6 +107,25 @@ pub(super) fn preserve(view: &IncidentView, b: &EvidencePreserved, unmet: &mut V
     }
 }
 
+/// What no machine verified is confirmed by two independent observers: the author and somebody
+/// who signed for this very confirmation (D-042).
+fn observed_by_two(cx: &Context<'_>, view: &IncidentView, unmet: &mut Vec<Unmet>) {
+    let event = cx.signed.event();
+    let act = act_digest(&event.kind, event.subject, &event.body);
+    let other = |a: &&ApprovalRecord| a.act == act && a.mark.by != cx.actor;
+    if view.approvals.iter().find(other).is_none() {
+        unmet.push(Unmet::new(
+            RefusalKind::EvidenceUnverified,
+            "one person's word is no verification of objects",
+            "2.2, D-042, D-096",
+            format!(
+                "let a detector or agent verify it, or a second observer sign approval.given for \
+                 act {act}"
+            ),
+        ));
+    }
+}
+
 /// `confirmation.verified` (D-042): a kind of annex N.2 that confirms a class of this incident.
 pub(super) fn confirm(
     cx: &Context<'_>,
@@ -132,12 +152,7 @@ pub(super) fn confirm(
         Ok(_) => {}
     }
     if !cx.is_machine() {
-        unmet.push(Unmet::new(
-            RefusalKind::EvidenceUnverified,
-            "a person's word is no verification of objects",
-            "2.2, D-042, D-096",
-            "let a detector or agent verify it",
-        ));
+        observed_by_two(cx, view, unmet);
     }
 }
 

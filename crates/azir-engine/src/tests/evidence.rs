@@ -110,8 +110,15 @@ fn confirmed_needs_pins_and_a_verified_confirmation() {
     only(
         &stage.refused(Role::ConsensusLead, &confirmation),
         K::EvidenceUnverified,
-        "a person's word",
+        "one person's word",
     );
+    // Two observers count as well (D-042), the same one twice does not.
+    let mut two = stage.fork();
+    two.approve(Role::ConsensusLead, &confirmation);
+    let twice = two.refused(Role::ConsensusLead, &confirmation);
+    only(&twice, K::EvidenceUnverified, "one person's word");
+    two.approve(Role::SecurityLead, &confirmation);
+    two.act(Role::ConsensusLead, &confirmation);
     stage.machine("detector:conflicting-certificates", &confirmation);
     only(&stage.refused(Role::ConsensusLead, &body), K::GuardUnmet, "pin: missing");
     stage.pin_all();
