@@ -56,14 +56,18 @@ impl Context<'_> {
     ) -> Option<Vec<u8>> {
         let found = self.objects.get(digest);
         if found.is_none() {
-            unmet.push(Unmet::new(
-                RefusalKind::EvidenceMissing,
-                format!("{what} {digest} is not in the vault"),
-                "7.1, D-015",
-                "store its bytes first",
-            ));
+            unmet.push(self.missing(digest, what));
         }
         found
+    }
+
+    pub(crate) fn missing(&self, digest: &Digest, what: &str) -> Unmet {
+        Unmet::new(
+            RefusalKind::EvidenceMissing,
+            format!("{what} {digest} is not in the vault"),
+            "7.1, D-015",
+            "store its bytes first",
+        )
     }
 
     pub(crate) fn is_machine(&self) -> bool {
@@ -127,7 +131,8 @@ fn no_policy() -> Refusal {
     )
 }
 
-/// All rules of one body. Total over the closed list of bodies.
+/// All rules of one body. Total over the closed list of bodies. What changes a gate, drafts, pins,
+/// replays or reopens belongs to an incident: R-2.3-4.
 fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
     let subject = cx.signed.event().subject.map(IncidentId);
     let view = subject.and_then(|id| cx.state.incidents.get(&id));

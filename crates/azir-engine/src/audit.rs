@@ -2,7 +2,7 @@
 //! failures that the log itself shows (32.2, D-113).
 
 use azir_model::evidence::ItemState;
-use azir_model::{IncidentState, Role, Severity, class};
+use azir_model::{IncidentState, Role, Severity};
 use serde::Serialize;
 
 use crate::evidence;
@@ -42,7 +42,8 @@ pub struct AuditTrail {
     pub failures: Vec<String>,
 }
 
-/// Derives the audit trail. Implements R-32.1-2, R-32.1-5 and R-32.1-7.
+/// Derives the audit trail. Every decision writes its own entry, whether or not a scribe is named:
+/// R-6.3-2. Implements R-32.1-2, R-32.1-5 and R-32.1-7.
 #[must_use]
 pub fn trail(state: &State, view: &IncidentView) -> AuditTrail {
     let items = vec![
@@ -96,6 +97,10 @@ fn decision(view: &IncidentView) -> Vec<(u64, String)> {
             format!("{} (recommended {}): {}{over}", d.profile, d.recommended, who(&d.mark)),
         )
     };
+    if view.decision.is_none() && view.measures.is_empty() && view.resolution.is_some() {
+        let kept = format!("{} since the opening: nothing was contained", view.profile);
+        return vec![(view.opened.index, kept)];
+    }
     view.decision.iter().map(line).collect()
 }
 
@@ -239,6 +244,11 @@ pub fn failures(state: &State, view: &IncidentView) -> Vec<String> {
             dropped.budget
         ));
     }
+    for (gate, index) in &view.unrecorded_restarts {
+        lines.push(format!(
+            "unrecorded_restart: {gate} was started anew before its node was preserved, entry {index}"
+        ));
+    }
     let triaged = view.moves.iter().any(|m| m.to == IncidentState::Triaged);
     if view.peak() >= Severity::Sev3High && triaged && view.holder(Role::AuditScribe).is_none() {
         lines.push("no Audit Scribe was named".to_owned());
@@ -268,12 +278,17 @@ fn late(state: &State, view: &IncidentView) -> Vec<String> {
     missed.collect()
 }
 
-/// Contents of 32.1 that a closed critical incident lacks.
+/// Gaps of the audit trail that stood when somebody tried to close, filled since or not; and those
+/// of a critical incident that is closed (32.2).
 fn gaps(view: &IncidentView) -> Vec<String> {
-    if view.peak() < Severity::Sev4Critical {
-        return Vec::new();
+    let gap = |a: &crate::view::AttemptRecord| {
+        let gap = a.audit_gap.as_ref()?;
+        Some(format!("entry {}: closing was tried with a gap in the audit trail: {gap}", a.index))
+    };
+    let mut gaps: Vec<_> = view.attempts.iter().filter_map(gap).collect();
+    if !view.is_open() && view.peak() >= Severity::Sev4Critical {
+        let missing = facts::audit_missing(view);
+        gaps.extend(missing.into_iter().map(|what| format!("the audit trail lacks {what}")));
     }
-    let missing = facts::audit_missing(view);
-    let lead = class::row(view.class).lead;
-    missing.into_iter().map(|what| format!("audit trail lacks {what}; {lead} is alerted")).collect()
+    gaps
 }

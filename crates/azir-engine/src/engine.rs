@@ -35,6 +35,14 @@ pub const PENDING_MAX: usize = 4_096;
 pub trait Objects {
     /// The bytes whose SHA-256 is `digest`, if they are held and undamaged.
     fn get(&self, digest: &Digest) -> Option<Vec<u8>>;
+
+    /// Shows the same bytes part by part, for content that need not be in memory as a whole; gives
+    /// their number. What was shown counts only when a number is given.
+    fn visit(&self, digest: &Digest, see: &mut dyn FnMut(&[u8])) -> Option<u64> {
+        let bytes = self.get(digest)?;
+        see(&bytes);
+        u64::try_from(bytes.len()).ok()
+    }
 }
 
 impl Objects for BTreeMap<Digest, Vec<u8>> {

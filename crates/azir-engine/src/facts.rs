@@ -255,6 +255,8 @@ pub fn exit_missing(state: &State, view: &IncidentView) -> Vec<String> {
     missing
 }
 
+/// What is known of the cause: what nobody stated is unknown, however quiet it is. Implements
+/// R-40.0-10.
 fn cause(view: &IncidentView) -> Cause {
     match &view.cause {
         None => Cause::Unknown,
@@ -273,9 +275,12 @@ pub fn audit_missing(view: &IncidentView) -> Vec<String> {
     let restarted = view.plan.iter().flat_map(|p| &p.subsystems);
     let unsigned =
         restarted.filter(|name| view.restarts.get(*name).is_none_or(|r| r.decided.is_none()));
+    // A refuted incident in which nothing was ever contained kept the profile of its opening.
+    let refuted = view.resolution.as_ref().is_some_and(|r| r.resolution.is_refuted());
+    let untouched = refuted && view.measures.is_empty();
     let items = [
         ("who declared severity", view.declared.is_some()),
-        ("who declared the containment profile", view.decision.is_some()),
+        ("who declared the containment profile", view.decision.is_some() || untouched),
         ("affected scopes", view.declared.is_some()),
         ("evidence references", !view.evidence.is_empty()),
         ("replay or rebuild results", view.replay.is_some() || view.recovery.is_some()),

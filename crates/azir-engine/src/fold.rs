@@ -109,6 +109,7 @@ pub fn open(
         dropped: Vec::new(),
         removed: BTreeMap::new(),
         continues: opened.continues,
+        unrecorded_restarts: BTreeMap::new(),
         entries: Vec::new(),
         scopes_since: vec![(at.index, opened.scopes.clone())],
         cause: None,
@@ -299,11 +300,15 @@ fn second<'v>(view: &'v IncidentView, event: &Event) -> Option<&'v String> {
     given().find(|by| **by != event.actor).or_else(|| given().next())
 }
 
+/// How the guard `audit` begins its explanation (annex B).
+const AUDIT_GUARD: &str = "audit: ";
+
 fn attempt(b: &AttemptRefused, at: Position) -> AttemptRecord {
     AttemptRecord {
         attempted: b.attempted.clone(),
         actor: b.actor.clone(),
         kinds: b.unmet.iter().map(|u| u.kind.to_string()).collect(),
+        audit_gap: b.unmet.iter().map(|u| &u.what).find(|w| w.starts_with(AUDIT_GUARD)).cloned(),
         index: at.index,
     }
 }
@@ -462,6 +467,7 @@ pub fn gate_record(
         open,
         latched: !statement.latch.is_empty(),
         key: statement.key,
+        served: statement.signed.saturating_add(statement.denied),
         seen_log: statement.seen_log.map_or(0, |log| log.size),
         sequence: statement.sequence,
         said: statement.at,
@@ -471,11 +477,19 @@ pub fn gate_record(
     (name, record)
 }
 
+/// A gate that has served less than before was started anew: without a preservation receipt of its
+/// node that is an unrecorded restart (annex O 1). Implements R-40.0-1.
+///
 /// A gate's own closure under no command is an automatic measure of the incident (D-084). A gate
 /// that opens although no restart decision was carried out has lost its measure (D-038).
 fn state_gate(view: &mut IncidentView, statement: &GateStatement, mark: Mark, at: Position) {
     let (name, record) = gate_record(statement, at, &view.gates);
     let (node, role) = (&statement.node, statement.role);
+    let before = view.gates.get(&name);
+    let preserved = view.preserved.contains_key(&format!("node:{node}"));
+    if view.is_open() && !preserved && before.is_some_and(|g| record.served < g.served) {
+        view.unrecorded_restarts.insert(name.clone(), at.index);
+    }
     let carried = view.restarts.get(&name).is_some_and(|r| r.carried.is_some());
     let covers =
         |m: &MeasureRecord| m.released.is_none() && m.node == *node && m.roles.contains(&role);

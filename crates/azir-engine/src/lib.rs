@@ -8,6 +8,7 @@
 //! sending, clocks (the host), and any network's objects (adapters).
 
 pub mod admit;
+pub mod attest;
 pub mod audit;
 pub mod body;
 pub mod drive;

@@ -156,8 +156,8 @@ fn contents(doc: &Postmortem, unmet: &mut Vec<Unmet>) {
     }
 }
 
-/// The timeline is the log's, from the opening at least to the closing: nothing is left out, nothing
-/// is added (annex P 41.3). What the log took in after the draft is no part of it.
+/// The timeline is the log's, from the opening at least to the closing: nothing is left out,
+/// nothing is added (annex P 41.3). What the log took in after the draft is no part of it.
 fn timeline(doc: &Postmortem, view: &IncidentView, unmet: &mut Vec<Unmet>) {
     let closing = view.moves.last().map_or(view.opened.index, |m| m.mark.index);
     let mut told = doc.timeline.iter();

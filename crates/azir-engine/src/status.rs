@@ -295,6 +295,8 @@ pub const fn ends(choice: Choice) -> &'static str {
     }
 }
 
+/// What one incident adds: its measures, its state, and what it is about. Implements R-17.2-2 and
+/// R-18.2-5.
 fn derive_incident(view: &IncidentView, facts: &mut Vec<Fact>) {
     for (name, record) in view.measures.iter().filter(|(_, m)| m.released.is_none()) {
         if record.in_force() {
@@ -330,7 +332,8 @@ fn derive_incident(view: &IncidentView, facts: &mut Vec<Fact>) {
     }
     let watched = view.state == IncidentState::Monitoring;
     if view.is_open() && !watched && view.severity >= Severity::Sev2Medium {
-        let text = format!("incident {short} open at {}", view.severity);
+        let on = view.scopes.join(" ");
+        let text = format!("incident {short} open at {} on {on}", view.severity);
         push(StatusClass::Degraded, Axis::Operator, "incident", text, view.opened.at);
     }
     if is_disputed(view) {
@@ -414,11 +417,18 @@ pub fn rely_on(state: &State, height: u64) -> Result<(), Refusal> {
 /// Gives `status_unproven` for each axis that says what no fact shows.
 #[must_use]
 pub fn may_publish(derived: &Status, operator: StatusClass, network: StatusClass) -> Vec<Unmet> {
-    let axes = [("operator", operator, derived.operator), ("network", network, derived.network)];
-    let better = axes.iter().filter(|(_, said, is)| said < is);
+    type Counts = fn(&&Fact) -> bool;
+    let own: Counts = |f| f.operator;
+    let common: Counts = |f| f.network;
+    let axes = [
+        ("operator", operator, derived.operator, own),
+        ("network", network, derived.network, common),
+    ];
+    let better = axes.into_iter().filter(|(_, said, is, _)| said < is);
     let mut unmet: Vec<_> = better
-        .map(|(axis, said, is)| {
-            let facts: Vec<_> = derived.facts.iter().map(|f| f.text.as_str()).collect();
+        .map(|(axis, said, is, counts)| {
+            let facts = derived.facts.iter().filter(counts);
+            let facts: Vec<_> = facts.map(|f| f.text.as_str()).collect();
             let facts = facts.join("; ");
             unproven(
                 format!("{axis} axis: {} is better than {} ({facts})", said.words(), is.words()),

@@ -110,6 +110,8 @@ pub(crate) struct Stage {
     pub(crate) obey: bool,
     /// Hard-final height of the next observation.
     pub(crate) height: u64,
+    /// Signatures that a gate says to have released since its process started.
+    pub(crate) served: u64,
     sequence: u64,
 }
 
@@ -126,6 +128,7 @@ impl Stage {
             reopens: Vec::new(),
             obey: true,
             height: 100,
+            served: 0,
             sequence: 0,
         }
     }
@@ -176,6 +179,7 @@ impl Stage {
         };
         (stage.now, stage.incident, stage.obey) = (self.now, self.incident, self.obey);
         (stage.height, stage.sequence) = (self.height, self.sequence);
+        stage.served = self.served;
         for entry in &self.entries[..n] {
             stage.engine.load(entry).unwrap();
         }
@@ -370,7 +374,7 @@ impl Stage {
             fence: 1,
             seen_log: None,
             at: self.now,
-            signed: 0,
+            signed: self.served,
             denied: 0,
             acknowledges: None,
             measure: None,

@@ -182,6 +182,8 @@ pub struct GateRecord {
     pub latched: bool,
     /// The key that the gate guards.
     pub key: MachinePublic,
+    /// Signatures released and requests denied since its process started.
+    pub served: u64,
     /// Size of the largest log that the gate has seen; 0 for none.
     pub seen_log: u64,
     /// Gate's own sequence number.
@@ -306,6 +308,9 @@ pub struct AttemptRecord {
     pub kinds: BTreeSet<String>,
     /// Position.
     pub index: u64,
+    /// What the audit trail lacked when somebody tried to close (32.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_gap: Option<String>,
 }
 
 /// Published postmortem.
@@ -442,6 +447,10 @@ pub struct IncidentView {
     /// The incident that this one goes on from (D-038).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continues: Option<IncidentId>,
+    /// Gates whose process began anew while the incident was open, before the evidence of their node
+    /// was preserved (anti-pattern 1): gate and position.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unrecorded_restarts: BTreeMap<String, u64>,
     /// Every event about the incident, in log order. Follows from the log, so no hash covers it.
     #[serde(skip)]
     pub entries: Vec<EntryRef>,

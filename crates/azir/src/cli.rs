@@ -171,6 +171,37 @@ pub(crate) enum Command {
     Export {
         /// Directory of the bundle, which must not exist yet
         out: PathBuf,
+        /// For outsiders: sealed pieces and postmortems under embargo stay out, by hash only
+        #[arg(long)]
+        public: bool,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// The public status: derived from the log, published by a signature, written as files
+    Status(crate::cmd::status::Args),
+    /// Draft, check, render and publish the postmortem of an incident
+    Postmortem {
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", global = true, default_value_os_t = default_dir())]
+        data: PathBuf,
+        #[command(subcommand)]
+        what: crate::cmd::postmortem::What,
+    },
+    /// The ten contents of an incident's audit trail, and the failures that the log shows
+    Audit {
+        /// Incident, or the beginning of its id
+        incident: String,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Which controls of AZ-015 a log shows, section by section, with the entries that show them
+    Attest {
+        /// Attest an exported bundle, after verifying it, instead of a deployment
+        #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+        bundle: Option<PathBuf>,
+        /// Write the attestation as JSON into this new file too
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         #[command(flatten)]
         data: Data,
     },

@@ -2,6 +2,8 @@
 
 pub(crate) mod act;
 pub(crate) mod advise;
+pub(crate) mod attest;
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod complete;
 pub(crate) mod decide;
@@ -14,7 +16,10 @@ pub(crate) mod init;
 pub(crate) mod kinds;
 pub(crate) mod machine;
 pub(crate) mod orders;
+pub(crate) mod pages;
+pub(crate) mod postmortem;
 pub(crate) mod sign;
+pub(crate) mod status;
 pub(crate) mod strict;
 pub(crate) mod text;
 pub(crate) mod todo;

@@ -64,7 +64,13 @@ fn run(talk: cmd::Talk, command: Command) -> Result<(), CliError> {
         }
         Command::Orders { out, data } => cmd::orders::run(talk, &data.dir, out.as_deref()),
         Command::Evidence { data, what } => cmd::evidence::run(talk, &data, what),
-        Command::Export { out, data } => cmd::export::run(talk, &data.dir, &out),
+        Command::Export { out, public, data } => cmd::export::run(talk, &data.dir, &out, public),
+        Command::Status(args) => cmd::status::run(talk, args),
+        Command::Postmortem { data, what } => cmd::postmortem::run(talk, &data, what),
+        Command::Audit { incident, data } => cmd::audit::run(talk, &data.dir, &incident),
+        Command::Attest { bundle, out, data } => {
+            cmd::attest::run(talk, &cmd::attest::Asked { data: data.dir, bundle, out })
+        }
         Command::Explain { code } => cmd::explain::run(talk, code.as_deref()),
         Command::Completions { shell } => cmd::complete::completions(shell),
         Command::Man { out } => cmd::complete::man(talk, &out),

@@ -1,5 +1,5 @@
-//! The drill report for people: one self-contained page, a plain transcript, and the ending that
-//! a terminal shows. All three are pure functions of [`DrillReport`]: same report, same bytes.
+//! Pages for people: the drill report with its transcript and ending, the public status, and
+//! postmortems. All are pure functions of what they show: same report, same bytes.
 //!
 //! Every text of the report is untrusted: the page writes it through [`escape::e`], the terminal
 //! through [`escape::plain`].
@@ -14,9 +14,12 @@ mod format;
 mod matrix;
 mod order;
 mod page;
+pub(crate) mod postmortem;
 mod rail;
 mod scale;
 mod seats;
+mod shell;
+pub(crate) mod status;
 mod strip;
 mod tables;
 #[cfg(test)]

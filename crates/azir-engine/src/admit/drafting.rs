@@ -69,15 +69,15 @@ fn lift(cx: &Context<'_>, b: &DraftMade, unmet: &mut Vec<Unmet>) {
     }
 }
 
-/// A path that recomputation found disputed or anomalous is not relied upon (D-090). Implements
-/// R-20.3-1 in part.
+/// A path that recomputation found disputed or anomalous is not relied upon; another one may be
+/// (D-090). Implements R-20.2-5 and R-20.3-1 in part.
 fn clean_path(cx: &Context<'_>, authority: Authority, unmet: &mut Vec<Unmet>) {
     let path = format!("gov-path:{authority}");
     let Some(seen) = cx.state.governance.get(&path) else { return };
     match seen.newest.verdict {
         PathVerdict::Regular => {}
         PathVerdict::Disputed | PathVerdict::Anomalous => unmet.push(Unmet::new(
-            RefusalKind::ProtocolAuthorityRequired,
+            RefusalKind::FinalityDisputed,
             format!(
                 "{path} is {} at height {}",
                 seen.newest.verdict, seen.newest.hard_final.height
@@ -163,6 +163,14 @@ fn protocol_measure(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         // Annex C row 17: commander and Consensus Lead sign beside the liaison.
         let both = vec![vec![Role::IncidentCommander], vec![Role::ConsensusLead]];
         authority::seconded(cx, &Permission::WithSecond(both), &view.approvals, unmet);
+    }
+    if wanted.scope.starts_with("impl:") {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeInvalid,
+            format!("{}: a chain cannot see which software a node runs", wanted.scope),
+            "23.2, D-109",
+            "restrict a feature or a protocol version, with a fixture that shows the fault",
+        ));
     }
     candidate(cx, view, &output, b, unmet);
 }

@@ -2,7 +2,7 @@
 
 use azir_model::approval::act_digest;
 use azir_model::class::{self, ConfirmationKind};
-use azir_model::evidence::private_key_format;
+use azir_model::evidence::{Descriptor, KEY_SCAN_BYTES_MAX, private_key_format};
 use azir_model::keep;
 use azir_model::refusal::{RefusalKind, Unmet};
 
@@ -31,17 +31,36 @@ pub(super) fn items(cx: &Context<'_>, b: &EvidenceItems, unmet: &mut Vec<Unmet>)
         unmet.extend(item.problems());
         let name = format!("obtained_at of {}", item.item);
         opening::in_future(cx, item.obtained_at, &name, "10, D-058", unmet);
-        let Some(bytes) = cx.held(&item.hash, item.item.as_str(), unmet) else { continue };
-        if bytes.len() as u64 != item.size {
+        let Some((size, head)) = looked_at(cx, item, unmet) else { continue };
+        if size != item.size {
             unmet.push(Unmet::new(
                 RefusalKind::HashMismatch,
-                format!("{}: {} bytes held, {} described", item.item, bytes.len(), item.size),
+                format!("{}: {size} bytes held, {} described", item.item, item.size),
                 "10, D-015",
                 "describe what is held",
             ));
         }
-        no_private_key(item.item.as_str(), &bytes, unmet);
+        no_private_key(item.item.as_str(), &head, unmet);
     }
+}
+
+/// Size of a held piece and as much of its beginning as the search for keys reads. A piece may be
+/// larger than memory.
+fn looked_at(
+    cx: &Context<'_>,
+    item: &Descriptor,
+    unmet: &mut Vec<Unmet>,
+) -> Option<(u64, Vec<u8>)> {
+    let mut head = Vec::new();
+    let mut see = |part: &[u8]| {
+        let room = KEY_SCAN_BYTES_MAX.saturating_sub(head.len()).min(part.len());
+        head.extend_from_slice(&part[..room]);
+    };
+    let size = cx.objects.visit(&item.hash, &mut see);
+    if size.is_none() {
+        unmet.push(cx.missing(&item.hash, item.item.as_str()));
+    }
+    Some((size?, head))
 }
 
 /// `forbidden_power` for content that is a private key in a known format (D-025).

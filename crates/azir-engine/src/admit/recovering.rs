@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::{Profile, RecoveryMode, Severity};
+use azir_model::{IncidentClass, Profile, RecoveryMode, Severity};
 
 use super::Context;
 use crate::body::{
@@ -142,6 +142,33 @@ pub(super) fn plan(
     }
     if b.mode == RecoveryMode::ProtocolSafeRestart {
         safe_restart(view, unmet);
+    }
+    owed_items(view, b, unmet);
+}
+
+/// Expected output of a witness recovery: every claim that was accepted on the broken rule.
+const CLAIMS_REVALIDATED: &str = "claims_revalidated";
+/// Exit criterion of a governance path that comes back.
+const REVIEW_RECORDED: &str = "constitutional_review_recorded";
+
+/// What a plan of this class has to produce by name. Implements R-17.2-7 and R-20.2-6.
+fn owed_items(view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) {
+    let named = |item: &str| b.outputs.iter().chain(&b.exits).any(|i| i == item);
+    if view.class == IncidentClass::WitnessProof && !named(CLAIMS_REVALIDATED) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("plan: the output {CLAIMS_REVALIDATED} is missing"),
+            "17.2, D-102",
+            "list it: the claims accepted since the last good one are checked again",
+        ));
+    }
+    if b.scope.starts_with("gov-path:") && !named(REVIEW_RECORDED) {
+        unmet.push(Unmet::new(
+            RefusalKind::ReviewRequired,
+            format!("plan: the exit criterion {REVIEW_RECORDED} is missing"),
+            "20.2, 25.1, D-090",
+            "list it: a disputed path comes back after its constitutional review",
+        ));
     }
 }
 

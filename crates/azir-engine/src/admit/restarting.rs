@@ -16,7 +16,7 @@ use crate::fold::subsystem;
 use crate::view::{IncidentView, MeasureRecord};
 
 /// `criterion.signed`: the criterion holds in the view, not only on paper. Implements R-29.1-1,
-/// R-29.1-2, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
+/// R-29.1-2, R-16.2-8, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
 pub(super) fn criterion(
     cx: &Context<'_>,
     view: &IncidentView,

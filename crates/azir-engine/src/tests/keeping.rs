@@ -132,7 +132,8 @@ fn peers_are_dropped_by_one_person_and_acknowledged_by_the_agent() {
     stage.act(Role::IncidentCommander, &released);
 }
 
-/// R-11.1-1, R-11.1-3, R-11.1-4: a degraded node loses reads, proposing or agents, never validation.
+/// R-11.1-1, R-11.1-3, R-11.1-4: a degraded node loses reads, proposing or agents, never
+/// validation.
 #[test]
 fn a_degraded_node_validates_on() {
     let mut stage = at(S::Confirmed);
@@ -208,4 +209,60 @@ fn a_missing_scribe_is_a_failure_on_record() {
     assert!(has(&stage));
     stage.assign(Role::IncidentCommander, Role::AuditScribe);
     assert!(!has(&stage));
+}
+
+/// R-40.0-1: what is destroyed was preserved; a gate started anew before its node was preserved is
+/// found by its own count, afterwards it is no fault.
+#[test]
+fn a_restart_before_preservation_is_found() {
+    let has = |stage: &Stage| {
+        let failures = audit::failures(stage.state(), stage.view());
+        failures.iter().any(|f| f.starts_with("unrecorded_restart: n1/notary"))
+    };
+    let mut stage = at(S::Confirmed);
+    stage.served = 7;
+    stage.gate("n1", NodeRole::Notary, true);
+    stage.served = 9;
+    stage.gate("n1", NodeRole::Notary, true);
+    assert!(!has(&stage));
+    let mut late = stage.fork();
+    stage.served = 0;
+    stage.gate("n1", NodeRole::Notary, true);
+    assert!(has(&stage));
+    late.served = 9;
+    let body = Body::EvidencePreserved(late.receipt());
+    late.machine("agent:n1", &body);
+    late.served = 0;
+    late.gate("n1", NodeRole::Notary, true);
+    assert!(!has(&late));
+}
+
+/// R-19.3-1: high-impact agents are stopped first and explained later.
+#[test]
+fn a_close_needs_no_explanation() {
+    let mut stage = at(S::Confirmed);
+    let mut measure = stage.measure("n1");
+    measure.reason.clear();
+    stage.act(Role::OnCallOperator, &Body::MeasureCommanded(measure));
+    assert_eq!(stage.closes.len(), 1);
+    let high = crate::testing::decision(&mut stage, |input| {
+        input.channels.truncate(1);
+        input.channels[0].scope = "mandate:m1".parse().unwrap();
+        input.channels[0].origin = azir_model::decision::Origin::Network;
+        input.channels[0].actions =
+            azir_model::decision::ActionSet::of(&[azir_model::decision::Action::ActUnapproved]);
+        input.channels[0].min_capability = 3;
+        input.channels[0].checker = Some(true);
+        let subjects = ["m1".to_owned()].into();
+        input.chain.subjects.insert("mandate:m1".parse().unwrap(), subjects);
+    });
+    let output = &stage.vault[&high.output];
+    let output: azir_model::decision::Output = azir_ledger::canon::decode(output).unwrap();
+    let weak = output.per_channel[0]
+        .candidates
+        .iter()
+        .filter(|c| c.measure.capability < 3 && !c.measure.is_local() && c.measure.capability > 0);
+    let verdicts: Vec<_> = weak.map(|c| c.verdict).collect();
+    assert!(!verdicts.is_empty());
+    assert!(verdicts.iter().all(|v| *v == azir_model::decision::Verdict::BelowFloor));
 }

@@ -86,8 +86,8 @@ fn a_list_is_sorted_in_force_and_newer() {
     only(&stage.machine_refused("agent:n1", &old), K::StatusStale, "height");
 }
 
-/// R-31.1-3, R-31.1-4, R-31.1-7: finalized restrictions decide the class of both axes, the strongest
-/// first, and every fact stays visible.
+/// R-31.1-3, R-31.1-4, R-31.1-7: finalized restrictions decide the class of both axes, the
+/// strongest first, and every fact stays visible.
 #[test]
 fn a_finalized_restriction_shows_on_both_axes() {
     let mut stage = at(S::PostmortemPublished);
@@ -108,8 +108,8 @@ fn a_finalized_restriction_shows_on_both_axes() {
     assert_eq!(halt.facts.iter().filter(|f| f.label.is_some()).count(), 2);
 }
 
-/// R-11.3-1, R-11.3-3, R-40.0-6: a local and a protocol measure on one subject stay two entries with
-/// two labels and two ends.
+/// R-11.3-1, R-11.3-3, R-40.0-6: a local and a protocol measure on one subject stay two entries
+/// with two labels and two ends.
 #[test]
 fn local_and_protocol_never_merge() {
     let mut stage = at(S::Stabilized);
@@ -132,7 +132,8 @@ fn every_measure_says_how_it_ends() {
     assert!(local.into_iter().all(|f| f.ends.as_deref() == Some("by a restart decision")));
 }
 
-/// R-20.3-1: an anomalous path is shown, and nothing is drafted on it.
+/// R-20.2-5, R-20.3-1: an anomalous path is shown, and nothing is drafted on it; a draft on a path that
+/// is not in doubt is.
 #[test]
 fn an_anomalous_path_is_shown_and_not_used() {
     let mut stage = at(S::Confirmed);
@@ -156,6 +157,11 @@ fn an_anomalous_path_is_shown_and_not_used() {
     let mut clean = stage.fork();
     clean.approve(Role::IncidentCommander, &body);
     clean.act(Role::GovernanceLiaison, &body);
+    let other = seen(PathVerdict::Anomalous, Verified::Cryptographic, "gov-path:emergency");
+    clean.machine("agent:n1", &other);
+    let second = draft("domain:dex", Some(601), None);
+    clean.approve(Role::IncidentCommander, &second);
+    clean.act(Role::GovernanceLiaison, &second);
     for path in ["gov-path:ordinary", "gov-path:expedited"] {
         let bad = seen(PathVerdict::Anomalous, Verified::Cryptographic, path);
         stage.machine("agent:n1", &bad);
@@ -164,7 +170,7 @@ fn an_anomalous_path_is_shown_and_not_used() {
     assert!(status.facts.iter().any(|f| f.text == "gov-path:ordinary is anomalous"));
     stage.approve(Role::IncidentCommander, &body);
     let refusal = stage.refused(Role::GovernanceLiaison, &body);
-    among(&refusal, K::ProtocolAuthorityRequired, "anomalous");
+    among(&refusal, K::FinalityDisputed, "anomalous");
 }
 
 /// A decision that asks for a safe mode of one domain.
@@ -399,4 +405,87 @@ fn the_class_is_set_aside_only_with_a_reason() {
     only(&stage.refused(Role::IncidentCommander, &body), K::ReasonRequired, "class:");
     decided.override_reason = Some("nothing of ours depends on that flow".to_owned());
     stage.act(Role::IncidentCommander, &Body::DecisionRecorded(decided));
+}
+
+/// R-20.2-6: a governance path comes back with its review; R-17.2-7: a witness recovery lists the
+/// claims that are checked again.
+#[test]
+fn a_plan_names_the_review_and_the_claims_that_its_class_owes() {
+    let mut stage = at(S::Stabilized);
+    stage.establish();
+    stage.restrict(vec![restriction(Choice::ScopedProtocolHalt, "gov-path:g1", 4)]);
+    let plan = |exits: &[&str]| {
+        Body::RecoveryPlanned(RecoveryPlanned {
+            mode: RecoveryMode::DomainReenable,
+            scope: "gov-path:g1".to_owned(),
+            entry: "the path was recomputed".to_owned(),
+            outputs: vec!["state_recomputed".to_owned()],
+            exits: exits.iter().map(|e| (*e).to_owned()).collect(),
+            destroys: vec![],
+            subsystems: vec![],
+        })
+    };
+    let bare = stage.refused(Role::RecoveryOperator, &plan(&["no_restriction"]));
+    only(&bare, K::ReviewRequired, "constitutional_review_recorded");
+    let whole = plan(&["no_restriction", "constitutional_review_recorded"]);
+    stage.act(Role::RecoveryOperator, &whole);
+    let mut declared = stage.declared();
+    declared.class = IncidentClass::WitnessProof;
+    stage.act(Role::OnCallOperator, &Body::IncidentDeclared(declared));
+    let refusal = stage.refused(Role::RecoveryOperator, &whole);
+    only(&refusal, K::GuardUnmet, "claims_revalidated");
+    let claims = plan(&["claims_revalidated", "constitutional_review_recorded"]);
+    stage.act(Role::RecoveryOperator, &claims);
+}
+
+/// R-2.3-4: nothing that changes a gate, drafts, pins, replays or reopens stands outside an incident.
+#[test]
+fn nothing_acts_outside_an_incident() {
+    let mut stage = at(S::Stabilized);
+    let subsystem = crate::testing::walk::subsystem("n1", azir_model::vocab::NodeRole::Notary);
+    let carried = crate::body::PhaseCarried { subsystem, decision: Digest::of(b"decision") };
+    let acts = [
+        (Role::OnCallOperator, Body::MeasureCommanded(stage.measure("n1"))),
+        (Role::GovernanceLiaison, draft("domain:dex", Some(600), None)),
+        (Role::OnCallOperator, {
+            let pin = stage.items(&[azir_model::evidence::Item::Logs]);
+            Body::EvidencePinned(pin)
+        }),
+        (Role::RecoveryOperator, Body::ReplayReported(stage.replay())),
+        (Role::RecoveryOperator, Body::PhaseCarried(carried)),
+    ];
+    for (role, body) in acts {
+        let mut event = stage.event(&crate::testing::person(role), Some(role), &body);
+        event.subject = None;
+        let refusal = stage.submit(Stage::sign(&event)).unwrap_err();
+        only(&refusal, K::InvalidSchema, "needs an incident");
+    }
+}
+
+/// R-17.2-2, R-18.2-5: what an incident is about stands in the status, whatever kinds of scope it has.
+#[test]
+fn the_status_says_what_is_affected() {
+    let mut stage = at(S::Triaged);
+    let mut declared = stage.declared();
+    declared.class = IncidentClass::WitnessProof;
+    declared.scopes =
+        ["domain:dex", "econ:fees", "issuer:i1", "oracle-source:i1/a"].map(str::to_owned).to_vec();
+    stage.act(Role::OnCallOperator, &Body::IncidentDeclared(declared));
+    let status = derive(stage.state(), stage.now);
+    let fact = status.facts.iter().find(|f| f.kind == "incident").unwrap();
+    assert!(fact.text.ends_with("on domain:dex econ:fees issuer:i1 oracle-source:i1/a"));
+}
+
+/// R-6.3-2: decisions are on record without a scribe.
+#[test]
+fn every_decision_has_its_entry_without_a_scribe() {
+    let stage = crate::testing::walk::whole();
+    let view = stage.view();
+    let scribe = crate::testing::person(Role::AuditScribe);
+    let trail = crate::audit::trail(stage.state(), view);
+    let acts = ["decision.recorded", "incident.declared", "restart.decided", "recovery.recorded"];
+    for kind in acts {
+        let entry = view.entries.iter().find(|e| e.kind == kind).unwrap();
+        assert!(entry.by != scribe && trail.items[1].entries.contains(&entry.index), "{kind}");
+    }
 }

@@ -199,3 +199,36 @@ fn nothing_was_seen_or_obtained_in_the_future() {
     let refusal = stage.refused(Role::OnCallOperator, &Body::IncidentOpened(opened));
     only(&refusal, K::InvalidSchema, "detection_time");
 }
+
+/// R-5.2-3, R-32.2-1: a critical false alarm is closed from MONITORING with its review, and goes on
+/// to its postmortem; a gap of the audit trail at that moment stays on record.
+#[test]
+fn a_critical_false_alarm_ends_in_a_postmortem_too() {
+    use crate::body::{RecoveryRecorded, ReviewSigned};
+    let mut stage = at(S::Triaged);
+    let proof = Some(stage.keep("both certificates are of a test network"));
+    stage.act(Role::OnCallOperator, &resolved(Resolution::FalseAlarm, proof, None));
+    stage.pin_all();
+    stage.collect_rest();
+    let report = Some(stage.keep("consistency report"));
+    let recorded =
+        RecoveryRecorded { done: false, statement: "nothing was touched".into(), report };
+    stage.act(Role::IncidentCommander, &Body::RecoveryRecorded(recorded));
+    stage.go(Role::IncidentCommander, S::Monitoring);
+    stage.wait(13 * 3_600_000);
+    stage.observe(0);
+    let review = Body::ReviewSigned(ReviewSigned { finding: "refuted".to_owned() });
+    stage.act(Role::ConsensusLead, &review);
+    let mut gap = stage.fork();
+    let real = resolved(Resolution::Real, None, None);
+    gap.act(Role::OnCallOperator, &real);
+    let to = gap.moves(S::Closed);
+    gap.approve(Role::ConsensusLead, &to);
+    among(&gap.refused(Role::IncidentCommander, &to), K::GuardUnmet, "audit: missing");
+    let failures = audit::failures(gap.state(), gap.view());
+    assert!(failures.iter().any(|f| f.contains("gap in the audit trail")), "{failures:?}");
+    let to = stage.moves(S::Closed);
+    stage.approve(Role::ConsensusLead, &to);
+    stage.act(Role::IncidentCommander, &to);
+    assert_eq!(stage.view().state, S::PostmortemPending);
+}

@@ -299,6 +299,8 @@ impl Builder<'_> {
     }
 
     /// Filters 1 to 6 but for the conditions of 12.3, which need the narrower verdicts.
+    ///
+    /// The floor of a channel holds for high-impact agents too: R-19.3-1.
     fn early(&self, cand: &Cand, path: Option<&Path>) -> Option<Reason> {
         let channel = self.channel;
         let place = &self.places[cand.scope];

@@ -137,7 +137,7 @@ pub fn recommend(
     Ok(advice(step, rule))
 }
 
-/// Rule 3 of annex E.2.
+/// Rule 3 of annex E.2. Implements R-18.3-1.
 fn floor(class: IncidentClass, severity: Severity, rank: u8, flags: &BTreeSet<Flag>) -> u8 {
     let has = |flag| flags.contains(&flag);
     match class {

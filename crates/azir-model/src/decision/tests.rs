@@ -325,7 +325,8 @@ fn d_9_an_unsafe_domain_goes_to_exit_only() {
     }
 }
 
-/// D.9, cheap fee exploit.
+/// R-18.3-1: D.9, cheap fee exploit: a cheap and repeatable one lifts the recommended profile, and the
+/// predicate still decides about the draft.
 #[test]
 fn d_9_a_cheap_fee_exploit_restricts_the_fee_subsystem() {
     let mut input = base(C::Economic, S::Sev4Critical, 4);
@@ -335,6 +336,11 @@ fn d_9_a_cheap_fee_exploit_restricts_the_fee_subsystem() {
     expect(&output, &[(Choice::EmergencyRestriction, "econ:fees", 4, Authority::Emergency)]);
     let profile = output.recommended_profile.unwrap();
     assert_eq!(profile.profile, Profile::EmergencyRestriction);
+    input.incident.severity = S::Sev3High;
+    input.incident.grade = Grade::Asserted;
+    let output = decide(&input);
+    assert_eq!(output.recommended_profile.unwrap().profile, Profile::EmergencyRestriction);
+    assert!(!output.per_channel[0].emergency.holds);
 }
 
 /// R-25.1-4: D.9, an exploit claimed by one report only.

@@ -24,6 +24,6 @@ const FORMATS: [(&str, &[&str]); 9] = [
 #[must_use]
 pub fn private_key_format(bytes: &[u8]) -> Option<&'static str> {
     let head = &bytes[..bytes.len().min(KEY_SCAN_BYTES_MAX)];
-    let holds = |text: &&str| head.windows(text.len()).any(|w| w == text.as_bytes());
+    let holds = |text: &&str| memchr::memmem::find(head, text.as_bytes()).is_some();
     FORMATS.iter().find(|(_, texts)| texts.iter().all(&holds)).map(|(name, _)| *name)
 }

@@ -2,6 +2,7 @@
 //! is held is listed and given back.
 
 mod enter;
+mod keep;
 mod list;
 mod media;
 mod resume;
@@ -39,6 +40,12 @@ pub(crate) enum What {
     /// gzip, tar and zip. Links below a directory are not followed. An upload that was cut off goes
     /// on when the same command is run again.
     Add(Add),
+    /// Store content that an act will name by its hash: a report, a proof, a draft; pins nothing
+    Keep {
+        /// Files and directories; `-` is standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// List the items of an incident's checklist with their state, and every piece that is held
     List {
         /// Id of the incident, or its beginning
@@ -92,6 +99,7 @@ pub(crate) fn run(talk: Talk, data: &Path, what: What) -> Result<(), CliError> {
             let Add { item, scope, collected, files, author, .. } = asked;
             add(talk, data, &Held { incident, item, scope, collected }, &files, &author)
         }
+        What::Keep { files } => keep::keep(talk, data, &files),
         What::List { incident } => list::list(talk, data, &incident),
         What::Get { hash, out } => list::get(talk, data, &hash, &out),
     }
@@ -112,16 +120,7 @@ fn add(
         resolves(&host, &what.scope)?;
     }
     let found = source::find(data, words)?;
-    let dir = data.join("vault");
-    let vault = patient(
-        || Vault::beside(&dir),
-        |e| matches!(e, VaultError::Disk(DiskError::Locked { .. })),
-    );
-    let resume = Resume::open(data, &identity(what, author))?;
-    // Without a readable seed the deployment did not open above.
-    let seed = input_text(&data.join("keys/server.seed"))?.trim().to_owned();
-    let vault = vault.map_err(|e| CliError::write(&dir, e))?;
-    let mut upload = Upload { talk, vault, seed, resume, notes: Vec::new() };
+    let mut upload = uploading(talk, data, &identity(what, author))?;
     let manifest = found.directory || found.sources.len() > 1;
     let mut pieces = upload.read(found.sources)?;
     upload.store(&pieces)?;
@@ -132,6 +131,20 @@ fn add(
     upload.resume.remove()?;
     let told = Told { what, author, pieces, links: found.links, notes: upload.notes, entered };
     told.tell(talk)
+}
+
+/// An upload into the vault of a deployment that was opened before.
+fn uploading(talk: Talk, data: &Path, identity: &Digest) -> Result<Upload, CliError> {
+    let dir = data.join("vault");
+    let vault = patient(
+        || Vault::beside(&dir),
+        |e| matches!(e, VaultError::Disk(DiskError::Locked { .. })),
+    );
+    let resume = Resume::open(data, identity)?;
+    // Without a readable seed the deployment did not open before.
+    let seed = input_text(&data.join("keys/server.seed"))?.trim().to_owned();
+    let vault = vault.map_err(|e| CliError::write(&dir, e))?;
+    Ok(Upload { talk, vault, seed, resume, notes: Vec::new() })
 }
 
 /// A node of ours must be one that the policy names, and hold the role; other subjects are known to

@@ -1,18 +1,20 @@
-//! `azir export DIR`: the whole log with its evidence as a bundle that anyone can check.
+//! `azir export DIR`: the whole log with its evidence as a bundle that anyone can check. With
+//! --public without what outsiders must not read: sealed pieces, and postmortems under embargo.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use azir_ledger::bundle::{Export, ExportError, export, hashes_in};
 use azir_ledger::{Digest, canon};
 use azir_store::bundle_dir::BundleWriter;
 
+use super::verify::withheld::secret;
 use super::{Talk, say};
 use crate::error::CliError;
-use crate::host::Host;
+use crate::host::{Host, now};
 
-/// Signs a checkpoint and writes the bundle.
-pub(crate) fn run(talk: Talk, data: &Path, out: &Path) -> Result<(), CliError> {
+/// Signs a checkpoint and writes the bundle. Implements R-10.1-13.
+pub(crate) fn run(talk: Talk, data: &Path, out: &Path, public: bool) -> Result<(), CliError> {
     outside(data, out)?;
     let host = Host::open(data)?;
     let note = host.checkpoint(data)?;
@@ -39,8 +41,12 @@ pub(crate) fn run(talk: Talk, data: &Path, out: &Path) -> Result<(), CliError> {
         .map(|entry| entry.map_err(|e| io("ledger".to_owned(), std::io::Error::other(e))));
     let named = named(&host, data)?;
     let pieces = host.vault().list().map_err(|e| CliError::read(data, e))?;
-    let pieces = pieces.into_iter().filter(|digest| named.contains(digest));
-    let mut evidence = pieces.map(|digest| {
+    let secret = if public { secret(state, now()) } else { BTreeMap::new() };
+    let (withheld, pieces): (Vec<_>, Vec<_>) = pieces
+        .into_iter()
+        .filter(|digest| named.contains(digest))
+        .partition(|digest| secret.contains_key(digest));
+    let mut evidence = pieces.into_iter().map(|digest| {
         let piece = host.vault().open_piece(&digest);
         let piece = piece.map_err(|e| io(digest.to_string(), std::io::Error::other(e)))?;
         Ok((digest, Box::new(piece) as Box<dyn std::io::Read>))
@@ -50,8 +56,12 @@ pub(crate) fn run(talk: Talk, data: &Path, out: &Path) -> Result<(), CliError> {
     writer.finish().map_err(|e| CliError::write(out, e))?;
     let place = out.display();
     if talk.json {
-        let value = serde_json::json!({"bundle": place.to_string(), "entries": state.size});
+        let value = serde_json::json!({"bundle": place.to_string(), "entries": state.size,
+            "withheld": withheld.len()});
         return say(&format!("{value}\n"));
+    }
+    if public {
+        say(&format!("withheld from the public: {} pieces\n", withheld.len()))?;
     }
     say(&format!("{} entries in {place}\nverify: azir verify {place}\n", state.size))
 }

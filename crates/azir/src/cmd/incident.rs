@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use azir_engine::body::IncidentOpened;
-use azir_engine::{Body, IncidentView, evidence, facts};
+use azir_engine::{Body, IncidentView, State, evidence, facts};
 use azir_ledger::Digest;
 use azir_model::evidence::{evidence_list_hash, scopes_hash};
 use azir_model::lifecycle;
 use azir_model::{
     IncidentClass, IncidentId, IncidentState, OpeningRecord, Profile, Severity, class,
 };
+
+mod shown;
 
 use super::act::{Author, finish};
 use super::{Talk, say};
@@ -86,14 +88,18 @@ pub(crate) fn list(talk: Talk, data: &Path) -> Result<(), CliError> {
 const PREFIX_DIGITS_MIN: usize = 4;
 
 /// Finds an incident by its id or by the beginning of it.
-fn find<'h>(host: &'h Host, id: &str) -> Result<&'h IncidentView, CliError> {
+pub(crate) fn find<'h>(host: &'h Host, id: &str) -> Result<&'h IncidentView, CliError> {
+    find_in(host.engine().state(), id)
+}
+
+/// [`find`] in any state.
+pub(crate) fn find_in<'s>(state: &'s State, id: &str) -> Result<&'s IncidentView, CliError> {
     if id.len() < PREFIX_DIGITS_MIN || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(CliError::Usage(format!(
             "{id:?} names no incident: give at least {PREFIX_DIGITS_MIN} hex digits of its id"
         )));
     }
     let id = id.to_ascii_lowercase();
-    let state = host.engine().state();
     let hits: Vec<_> =
         state.incidents.values().filter(|v| v.id.to_string().starts_with(&id)).collect();
     match hits.as_slice() {
@@ -126,51 +132,17 @@ pub(crate) fn show(talk: Talk, data: &Path, id: &str) -> Result<(), CliError> {
                     "unmet": judged.as_ref().err().map(|r| r.unmet().to_vec()).unwrap_or_default()})
             })
             .collect();
+        let state = host.engine().state();
+        let row = class::row(view.class);
         let value = serde_json::json!({"incident": view, "next": moves,
-            "evidence_missing": evidence::missing(view), "pins_missing": evidence::pins_missing(view)});
+            "evidence_missing": evidence::missing(view), "pins_missing": evidence::pins_missing(view),
+            "protocol_measures": facts::protocol_measures(state, view),
+            "failures": azir_engine::audit::failures(state, view),
+            "guidance": {"local_enough": row.local_enough, "touches": row.touches,
+                "lead": row.lead, "also_alerted": row.also_alerted}});
         return say(&format!("{value:#}\n"));
     }
-    say(&words(view, &next))
+    say(&shown::words(host.engine().state(), view, &next, now()))
 }
 
 type Next = Vec<(lifecycle::Transition, Result<(), azir_model::Refusal>)>;
-
-fn words(view: &IncidentView, next: &Next) -> String {
-    let mut out = String::new();
-    let mut line = |name: &str, value: String| {
-        let _infallible = writeln!(out, "{name:<12} {value}");
-    };
-    line("incident", view.id.to_string());
-    line("state", view.state.to_string());
-    line("class", view.class.to_string());
-    line("severity", format!("{} (peak {})", view.severity, view.peak()));
-    line("profile", view.profile.to_string());
-    line("scopes", view.scopes.join(" "));
-    for (role, holder) in &view.roles {
-        let accepted = if holder.accepted { "" } else { " (not accepted yet)" };
-        line(role.as_str(), format!("{}{accepted}", holder.person));
-    }
-    let missing = evidence::missing(view);
-    line("evidence", format!("{} items still open", missing.len()));
-    for item in missing.iter().take(30) {
-        line("", item.clone());
-    }
-    let _infallible = writeln!(out, "\nwhat may come next");
-    for (transition, judged) in next {
-        match judged {
-            Ok(()) => {
-                let _infallible =
-                    writeln!(out, "  {} {}: may be made", transition.id, transition.to);
-            }
-            Err(refusal) => {
-                let _infallible = writeln!(out, "  {} {}: not yet", transition.id, transition.to);
-                for unmet in refusal.unmet() {
-                    let _infallible = writeln!(out, "      {}; {}", unmet.what, unmet.remedy);
-                }
-            }
-        }
-    }
-    let _infallible =
-        writeln!(out, "\nwhat you may do, with commands: azir do {}", view.id.0.short());
-    out
-}

@@ -2,8 +2,10 @@
 
 mod keys;
 mod watch;
+pub(crate) mod withheld;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,13 +14,16 @@ use azir_engine::Objects;
 use azir_engine::recheck::{Counts as Rechecked, Fault, Recheck};
 use azir_engine::state::FoldError;
 use azir_ledger::bundle::{self, BundleFiles, Options, Presented, Trusted};
+use azir_ledger::digest::Hasher;
 use azir_ledger::note::{SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry};
 use azir_store::bundle_dir::DirBundle;
 
 use self::watch::Watch;
+use self::withheld::Withheld;
 use super::{Talk, say};
 use crate::error::CliError;
+use crate::host::pour;
 
 /// Faults listed in full; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
@@ -36,17 +41,59 @@ pub(crate) struct Asked {
     pub(crate) witness_key: Vec<String>,
 }
 
-/// Evidence of a bundle, read on demand.
-struct BundleObjects<'a>(&'a DirBundle);
+/// Evidence of a bundle, read on demand, and what of it was asked for in vain.
+pub(crate) struct BundleObjects {
+    files: DirBundle,
+    missed: RefCell<BTreeSet<Digest>>,
+}
 
-impl Objects for BundleObjects<'_> {
-    fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let hex = digest.to_string();
-        let name = format!("evidence/sha256/{}/{hex}", &hex[..2]);
+impl BundleObjects {
+    fn new(files: DirBundle) -> Self {
+        Self { files, missed: RefCell::default() }
+    }
+
+    /// What was asked for in vain since the last call.
+    fn missed(&self) -> BTreeSet<Digest> {
+        self.missed.take()
+    }
+
+    fn is_there(&self, digest: &Digest) -> bool {
+        self.files.open(&bundle::evidence_path(digest)).is_ok()
+    }
+
+    fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        let file = self.0.open(&name).ok()?;
+        let file = self.files.open(&bundle::evidence_path(digest)).ok()?;
         file.take(OBJECT_BYTES_MAX).read_to_end(&mut bytes).ok()?;
         (Digest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    fn pass(&self, digest: &Digest, see: &mut dyn FnMut(&[u8])) -> Option<u64> {
+        let mut file = self.files.open(&bundle::evidence_path(digest)).ok()?;
+        let mut hasher = Hasher::default();
+        let size = pour(&mut file, &mut |part| {
+            hasher.update(part);
+            see(part);
+        });
+        size.ok().filter(|_| hasher.finish() == *digest)
+    }
+
+    /// Remembers what is not here.
+    fn noted<T>(&self, digest: &Digest, found: Option<T>) -> Option<T> {
+        if found.is_none() {
+            self.missed.borrow_mut().insert(*digest);
+        }
+        found
+    }
+}
+
+impl Objects for BundleObjects {
+    fn get(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.noted(digest, self.read(digest))
+    }
+
+    fn visit(&self, digest: &Digest, see: &mut dyn FnMut(&[u8])) -> Option<u64> {
+        self.noted(digest, self.pass(digest, see))
     }
 }
 
@@ -69,6 +116,7 @@ struct Found {
     report: bundle::Report,
     counts: Rechecked,
     network: BTreeMap<&'static str, u64>,
+    withheld: Withheld,
     faults: Vec<Told>,
 }
 
@@ -81,13 +129,30 @@ impl Found {
 /// Runs the check and prints what was checked, in counts.
 pub(crate) fn run(talk: Talk, asked: &Asked) -> Result<(), CliError> {
     let options = options(asked)?;
-    let files = open(&asked.bundle)?;
-    let found = check(talk, &files, &options);
+    let objects = BundleObjects::new(open(&asked.bundle)?);
+    let found = check(talk, &objects, &options, &mut |_| {});
     say(&if talk.json { json(&found) } else { text(&found) })?;
+    sound(&found, &asked.bundle)
+}
+
+/// Every entry of a bundle that verifies, and its evidence.
+///
+/// # Errors
+/// [`CliError::Faults`] when it does not verify.
+pub(crate) fn entries(talk: Talk, dir: &Path) -> Result<(Vec<Entry>, BundleObjects), CliError> {
+    let objects = BundleObjects::new(open(dir)?);
+    let mut entries = Vec::new();
+    let found = check(talk, &objects, &Options::default(), &mut |e| entries.push(e.clone()));
+    sound(&found, dir)?;
+    Ok((entries, objects))
+}
+
+/// The error of a bundle with faults.
+fn sound(found: &Found, bundle: &Path) -> Result<(), CliError> {
     let Some(first) = found.faults.first() else { return Ok(()) };
     let total = found.total();
     let faults = if total == 1 { "fault" } else { "faults" };
-    let bundle = asked.bundle.display();
+    let bundle = bundle.display();
     let text = format!("{bundle}: {total} {faults}, the first: {}: {}", first.place, first.kind);
     Err(CliError::Faults(text))
 }
@@ -102,36 +167,47 @@ fn open(dir: &Path) -> Result<DirBundle, CliError> {
     DirBundle::open(dir).map_err(|e| CliError::read(dir, e))
 }
 
-fn check(talk: Talk, files: &DirBundle, options: &Options) -> Found {
-    let objects = BundleObjects(files);
-    let watch = Watch::new(files, talk);
+fn check(
+    talk: Talk,
+    objects: &BundleObjects,
+    options: &Options,
+    tap: &mut dyn FnMut(&Entry),
+) -> Found {
+    let watch = Watch::new(&objects.files, talk);
     let mut recheck = Recheck::default();
     let mut rules = Vec::new();
     let mut lost = false;
+    let mut last = None;
     let mut on_entry = |entry: &Entry| {
+        tap(entry);
         if lost {
             return;
         }
-        if let Err(fault) = recheck.next(entry, &objects) {
+        let _before = objects.missed();
+        if let Err(fault) = recheck.next(entry, objects) {
             lost = matches!(fault, Fault::Fold(_));
-            rules.push(told(entry.meta.index, &fault));
+            rules.push((entry.meta.index, fault, objects.missed()));
         }
+        last = Some(entry.meta.recorded);
     };
     let report = bundle::verify(&watch, options, &mut on_entry);
-    let network = crate::cmd::drill::recheck_network(recheck.state(), &objects);
+    let mut withheld = Withheld::of(recheck.state(), last, |digest| !objects.is_there(digest));
+    rules.retain(|(_, fault, missed)| !withheld.explains(fault, missed));
+    let network = crate::cmd::drill::recheck_network(recheck.state(), objects);
     let own = report.findings.iter();
     let own =
         own.map(|f| Told { place: f.place.clone(), kind: f.kind.code(), what: f.what.clone() });
     let mut faults: Vec<Told> = own.collect();
-    faults.extend(rules);
+    faults.extend(rules.iter().map(|(index, fault, _)| told(*index, fault)));
     faults.extend(keys::check(&watch, recheck.state(), &report.log));
-    faults.extend(network.faults.into_iter().map(|what| Told {
+    let network_faults = network.faults.into_iter().filter(|what| !withheld.is_named_in(what));
+    faults.extend(network_faults.map(|what| Told {
         place: "evidence".to_owned(),
         kind: "network_object_invalid",
         what,
     }));
     watch.done();
-    Found { counts: recheck.counts(), network: network.counts, report, faults }
+    Found { counts: recheck.counts(), network: network.counts, withheld, report, faults }
 }
 
 /// A fault of the rules with its place and kind, on one line.
@@ -208,6 +284,7 @@ fn json(found: &Found) -> String {
             "views": counts.views, "refused_attempts": counts.refusals,
         },
         "network": found.network,
+        "withheld": found.withheld,
         "faults": found.faults,
         "more_faults": found.report.more_findings,
     });
@@ -270,5 +347,8 @@ fn counts(found: &Found, out: &mut String) {
     line("view hashes computed again", found.counts.views);
     for (what, n) in &found.network {
         line(what, *n);
+    }
+    for (what, n) in found.withheld.lines() {
+        line(what, n);
     }
 }

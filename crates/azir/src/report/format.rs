@@ -1,7 +1,7 @@
 //! Times, durations, sizes and the words for the closed lists of a report.
 
 use azir_ledger::Timestamp;
-use azir_sim::report::DrillReport;
+use azir_sim::report::{DrillReport, TimelineItem};
 
 /// Prints times: the clock alone when the whole report lies on one day, else with the date.
 #[derive(Clone, Copy)]
@@ -12,8 +12,13 @@ pub(super) struct Clock {
 impl Clock {
     /// The clock that fits `report`.
     pub(super) fn of(report: &DrillReport) -> Self {
-        let mut days = vec![day(report.span.0), day(report.span.1)];
-        days.extend(report.timeline.iter().flat_map(|i| [day(i.at), day(i.recorded)]));
+        Self::over(&report.timeline, report.span)
+    }
+
+    /// The clock that fits a timeline and a span.
+    pub(super) fn over(items: &[TimelineItem], span: (Timestamp, Timestamp)) -> Self {
+        let mut days = vec![day(span.0), day(span.1)];
+        days.extend(items.iter().flat_map(|i| [day(i.at), day(i.recorded)]));
         Self { dated: days.iter().any(|d| *d != days[0]) }
     }
 

@@ -1,11 +1,11 @@
 //! The gate matrix over time, as inline SVG: one lane per node and role, the notary at the bottom.
 
 use azir_ledger::Timestamp;
-use azir_sim::report::{DrillReport, GateLane};
+use azir_sim::report::GateLane;
 
 use super::escape::{clip, e, put};
 use super::format::{Clock, day, duration};
-use super::order::{self, Return};
+use super::order::{self, Gates, Return};
 use super::rail::rail;
 use super::scale::Scale;
 
@@ -19,22 +19,22 @@ const RAIL: (f64, f64) = (4.0, 22.0);
 const TOP: f64 = 56.0;
 
 /// The section's content: sentences, picture, and all spans as a table to unfold.
-pub(super) fn matrix(out: &mut String, report: &DrillReport, clock: Clock) {
+pub(super) fn matrix(out: &mut String, gates: Gates<'_>, clock: Clock) {
     out.push_str("<ul class=\"reading\">");
-    for line in order::reading(report, clock) {
+    for line in order::reading(gates, clock) {
         put!(out, "<li>{}</li>", e(&line));
     }
     out.push_str("</ul>\n");
-    if report.gates.is_empty() {
+    if gates.lanes.is_empty() {
         return;
     }
-    picture(out, report, clock);
-    spans(out, report, clock);
+    picture(out, gates, clock);
+    spans(out, gates, clock);
 }
 
-fn picture(out: &mut String, report: &DrillReport, clock: Clock) {
-    let lanes = order::lanes(report);
-    let scale = Scale::new(order::moments(report), LEFT, PLOT);
+fn picture(out: &mut String, gates: Gates<'_>, clock: Clock) {
+    let lanes = order::lanes(gates);
+    let scale = Scale::new(order::moments(gates), LEFT, PLOT);
     let bottom = TOP + heights(&lanes).last().map_or(0.0, |y| y + LANE);
     put!(
         out,
@@ -50,9 +50,9 @@ fn picture(out: &mut String, report: &DrillReport, clock: Clock) {
         lanes.len()
     );
     put!(out, "<text class=\"role\" x=\"0\" y=\"{:.1}\">gates open</text>", RAIL.0 + RAIL.1 - 6.0);
-    rail(out, &order::stretches(report), lanes.len(), (&scale, clock), RAIL);
-    axis(out, report, (&scale, clock), bottom);
-    for time in order::all_shut(report).into_iter().flat_map(|s| [s.from, s.to]) {
+    rail(out, &order::stretches(gates), lanes.len(), (&scale, clock), RAIL);
+    axis(out, gates, (&scale, clock), bottom);
+    for time in order::all_shut(gates).into_iter().flat_map(|s| [s.from, s.to]) {
         let x = scale.x(time);
         put!(
             out,
@@ -70,7 +70,7 @@ fn picture(out: &mut String, report: &DrillReport, clock: Clock) {
         "<span class=\"key\"><i class=\"k-open\"></i>open</span> \
          <span class=\"key\"><i class=\"k-shut\"></i>shut</span> ",
     );
-    let (first, last) = (day(report.span.0), day(report.span.1));
+    let (first, last) = (day(gates.span.0), day(gates.span.1));
     put!(
         out,
         "Lanes stand in the order in which roles may return, the notary last. Times are UTC, {}. \
@@ -96,11 +96,11 @@ fn heights(lanes: &[&GateLane]) -> Vec<f64> {
 }
 
 /// Times with grid lines: the ends, the common shutdown and the returns first.
-fn axis(out: &mut String, report: &DrillReport, (scale, clock): (&Scale, Clock), bottom: f64) {
-    let mut wanted = vec![report.span.0, report.span.1];
-    wanted.extend(order::all_shut(report).into_iter().flat_map(|s| [s.from, s.to]));
-    let mut returns: Vec<Timestamp> = report
-        .gates
+fn axis(out: &mut String, gates: Gates<'_>, (scale, clock): (&Scale, Clock), bottom: f64) {
+    let mut wanted = vec![gates.span.0, gates.span.1];
+    wanted.extend(order::all_shut(gates).into_iter().flat_map(|s| [s.from, s.to]));
+    let mut returns: Vec<Timestamp> = gates
+        .lanes
         .iter()
         .filter_map(|lane| match order::returned(lane) {
             Return::At(time) => Some(time),
@@ -110,7 +110,7 @@ fn axis(out: &mut String, report: &DrillReport, (scale, clock): (&Scale, Clock),
     returns.sort_unstable_by(|a, b| b.cmp(a));
     wanted.extend(returns);
     wanted.extend(scale.stops());
-    let gap = clock.second(report.span.0).chars().count() as f64 * 7.0 + 8.0;
+    let gap = clock.second(gates.span.0).chars().count() as f64 * 7.0 + 8.0;
     for time in scale.labels(&wanted, gap) {
         let x = scale.x(time);
         put!(
@@ -182,7 +182,7 @@ fn draw_lane(
     );
 }
 
-fn spans(out: &mut String, report: &DrillReport, clock: Clock) {
+fn spans(out: &mut String, gates: Gates<'_>, clock: Clock) {
     out.push_str(
         "<details><summary>All spans as a table</summary>\n<div class=\"scroll\" role=\"region\" \
          tabindex=\"0\" aria-label=\"All gate spans\"><table><thead><tr><th scope=\"col\">Role</th>\
@@ -190,7 +190,7 @@ fn spans(out: &mut String, report: &DrillReport, clock: Clock) {
          <th scope=\"col\">To</th><th scope=\"col\">For</th><th scope=\"col\">Why</th></tr></thead>\
          <tbody>\n",
     );
-    for lane in order::lanes(report) {
+    for lane in order::lanes(gates) {
         for span in &lane.spans {
             put!(
                 out,

@@ -4,9 +4,25 @@ use std::collections::BTreeMap;
 
 use azir_ledger::Timestamp;
 use azir_model::vocab::NodeRole;
-use azir_sim::report::{DrillReport, GateLane};
+use azir_sim::report::{DrillReport, GateLane, GateSpan};
 
 use super::format::{Clock, count, duration};
+
+/// Lanes, and the time that they cover.
+#[derive(Clone, Copy)]
+pub(super) struct Gates<'a> {
+    /// One lane for each gate.
+    pub(super) lanes: &'a [GateLane],
+    /// First and last moment.
+    pub(super) span: (Timestamp, Timestamp),
+}
+
+impl<'a> Gates<'a> {
+    /// Those of a drill.
+    pub(super) fn of(report: &'a DrillReport) -> Self {
+        Self { lanes: &report.gates, span: report.span }
+    }
+}
 
 /// How a lane ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,11 +44,13 @@ pub(super) struct Stretch {
     pub(super) to: Timestamp,
     /// Open gates.
     pub(super) open: usize,
+    /// Gates whose state is known.
+    pub(super) known: usize,
 }
 
 /// The lanes by restart phase of their role (annex J.3), so that the notary stands last.
-pub(super) fn lanes(report: &DrillReport) -> Vec<&GateLane> {
-    let mut lanes: Vec<&GateLane> = report.gates.iter().collect();
+pub(super) fn lanes(shown: Gates<'_>) -> Vec<&GateLane> {
+    let mut lanes: Vec<&GateLane> = shown.lanes.iter().collect();
     lanes.sort_by_key(|lane| (lane.role.parse::<NodeRole>().ok(), lane.role.as_str()));
     lanes
 }
@@ -45,57 +63,60 @@ pub(super) fn returned(lane: &GateLane) -> Return {
     }
 }
 
-/// Every moment at which a lane begins or changes, with the ends of the report's span.
-pub(super) fn moments(report: &DrillReport) -> Vec<Timestamp> {
-    let mut all = vec![report.span.0, report.span.1];
-    all.extend(report.gates.iter().flat_map(|l| &l.spans).flat_map(|s| [s.from, s.to]));
+/// Every moment at which a lane begins or changes, with the ends of the shown's span.
+pub(super) fn moments(shown: Gates<'_>) -> Vec<Timestamp> {
+    let mut all = vec![shown.span.0, shown.span.1];
+    all.extend(shown.lanes.iter().flat_map(|l| &l.spans).flat_map(|s| [s.from, s.to]));
     all.sort_unstable();
     all.dedup();
     all
 }
 
-/// Number of open gates over time, neighbours with equal numbers merged.
-pub(super) fn stretches(report: &DrillReport) -> Vec<Stretch> {
+/// Number of open gates over time, neighbours with equal numbers merged. A gate that has not spoken
+/// yet is neither open nor shut.
+pub(super) fn stretches(shown: Gates<'_>) -> Vec<Stretch> {
     let mut out: Vec<Stretch> = Vec::new();
-    for pair in moments(report).windows(2) {
+    for pair in moments(shown).windows(2) {
         let (from, to) = (pair[0], pair[1]);
-        let covers = |l: &&GateLane| l.spans.iter().any(|s| s.open && s.from <= from && s.to >= to);
-        let open = report.gates.iter().filter(covers).count();
+        let covers = |s: &&GateSpan| s.from <= from && s.to >= to;
+        let states = shown.lanes.iter().filter_map(|l| l.spans.iter().find(covers));
+        let states: Vec<bool> = states.map(|s| s.open).collect();
+        let (open, known) = (states.iter().filter(|open| **open).count(), states.len());
         match out.last_mut() {
-            Some(last) if last.open == open => last.to = to,
-            Some(_) | None => out.push(Stretch { from, to, open }),
+            Some(last) if (last.open, last.known) == (open, known) => last.to = to,
+            Some(_) | None => out.push(Stretch { from, to, open, known }),
         }
     }
     out
 }
 
 /// The longest stretch in which no gate was open.
-pub(super) fn all_shut(report: &DrillReport) -> Option<Stretch> {
-    if report.gates.is_empty() {
+pub(super) fn all_shut(shown: Gates<'_>) -> Option<Stretch> {
+    if shown.lanes.is_empty() {
         return None;
     }
-    let shut = stretches(report).into_iter().filter(|s| s.open == 0);
+    let shut = stretches(shown).into_iter().filter(|s| s.open == 0 && s.known == shown.lanes.len());
     shut.reduce(
         |best, s| if s.to.ms_since(s.from) > best.to.ms_since(best.from) { s } else { best },
     )
 }
 
 /// What the matrix shows, in sentences; computed, so it is also right when a drill goes wrong.
-pub(super) fn reading(report: &DrillReport, clock: Clock) -> Vec<String> {
+pub(super) fn reading(shown: Gates<'_>, clock: Clock) -> Vec<String> {
     let mut out = Vec::new();
-    let gates = count(report.gates.len(), "gate");
-    match all_shut(report) {
+    let gates = count(shown.lanes.len(), "gate");
+    match all_shut(shown) {
         Some(s) => out.push(format!(
             "All {gates} shut from {} to {} ({}).",
             clock.exact(s.from),
             clock.exact(s.to),
             duration(s.to.ms_since(s.from))
         )),
-        None if report.gates.is_empty() => out.push("No gate was recorded.".to_owned()),
+        None if shown.lanes.is_empty() => out.push("No gate was recorded.".to_owned()),
         None => out.push(format!("At no time were all {gates} shut.")),
     }
     let mut roles: BTreeMap<&str, (Timestamp, Timestamp)> = BTreeMap::new();
-    for lane in &report.gates {
+    for lane in shown.lanes {
         if let Return::At(t) = returned(lane) {
             let seen = roles.entry(lane.role.as_str()).or_insert((t, t));
             *seen = (seen.0.min(t), seen.1.max(t));
@@ -122,9 +143,32 @@ pub(super) fn reading(report: &DrillReport, clock: Clock) -> Vec<String> {
             "The notary did NOT come back last.".to_owned()
         });
     }
-    let shut = report.gates.iter().filter(|l| returned(l) == Return::StillShut).count();
+    let shut = shown.lanes.iter().filter(|l| returned(l) == Return::StillShut).count();
     if shut > 0 {
         out.push(format!("Still shut at the end: {}.", count(shut, "gate")));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_that_has_not_spoken_is_not_called_shut() {
+        let at = Timestamp::from_ms;
+        let span =
+            |from, to, open| GateSpan { from: at(from), to: at(to), open, why: String::new() };
+        let lane = |role: &str, spans| GateLane { node: "n1".into(), role: role.into(), spans };
+        let mut lanes = [
+            lane("verifier", vec![span(0, 90, false)]),
+            lane("notary", vec![span(40, 60, false), span(60, 90, true)]),
+        ];
+        let shut = |lanes: &[GateLane]| {
+            all_shut(Gates { lanes, span: (at(0), at(90)) }).map(|s| (s.from, s.to))
+        };
+        assert_eq!(shut(&lanes), Some((at(40), at(60))));
+        lanes[1].spans.remove(0);
+        assert_eq!(shut(&lanes), None);
+    }
 }

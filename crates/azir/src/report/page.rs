@@ -9,10 +9,11 @@ use super::escape::{e, put};
 use super::fork::fork;
 use super::format::{Clock, count, duration};
 use super::matrix::matrix;
+use super::order::Gates;
 use super::tables;
 use super::timeline::timeline;
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 
 /// Sections in order: anchor, title.
 const SECTIONS: [(&str, &str); 13] = [
@@ -74,8 +75,8 @@ fn section(out: &mut String, id: &str, report: &DrillReport) {
         "what" => summary(out, report),
         "checks" => checks::checks(out, report),
         "figures" => checks::figures(out, report),
-        "timeline" => timeline(out, report, clock),
-        "gates" => matrix(out, report, clock),
+        "timeline" => timeline(out, &report.timeline, clock),
+        "gates" => matrix(out, Gates::of(report), clock),
         "fork" => fork(out, report),
         "decision" => decision(out, &report.decision),
         "evidence" => tables::evidence(out, &report.evidence),

@@ -5,7 +5,7 @@ use super::format::{Clock, duration};
 use super::order::Stretch;
 use super::scale::Scale;
 
-/// One shown part of the row: all open, none open, or a mix.
+/// One shown part of the row: all open, none open, a mix, or not all known.
 struct Part {
     class: &'static str,
     from: Stretch,
@@ -29,6 +29,9 @@ pub(super) fn rail(
         let (full, brief, number) = match part.class {
             "all" => (format!("all {gates} open"), "all open".to_owned(), gates.to_string()),
             "none" => (format!("none open for {long}"), "none open".to_owned(), "0".to_owned()),
+            "unknown" => {
+                ("not every gate had spoken".to_owned(), "not all known".to_owned(), "?".to_owned())
+            }
             _ => (
                 format!("{least} to {most} of {gates} open"),
                 format!("{least} to {most}"),
@@ -60,10 +63,11 @@ pub(super) fn rail(
 fn parts(stretches: &[Stretch], gates: usize) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for s in stretches {
-        let class = match s.open {
-            0 => "none",
-            n if n == gates => "all",
-            _ => "some",
+        let class = match (s.open, s.known == gates) {
+            (_, false) => "unknown",
+            (0, true) => "none",
+            (n, true) if n == gates => "all",
+            (_, true) => "some",
         };
         match parts.last_mut() {
             Some(last) if last.class == class => {

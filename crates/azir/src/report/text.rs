@@ -64,7 +64,7 @@ pub(super) fn transcript(report: &DrillReport) -> String {
     }
     timeline(&mut out, report, clock);
     title(&mut out, "Gates over time");
-    for line in order::reading(report, clock) {
+    for line in order::reading(order::Gates::of(report), clock) {
         item(&mut out, "  ", &line);
     }
     fork(&mut out, report);

@@ -1,6 +1,6 @@
 //! The timeline: chapters in the order of the log, long runs of like entries folded.
 
-use azir_sim::report::{DrillReport, TimelineItem};
+use azir_sim::report::TimelineItem;
 
 use super::escape::{e, put};
 use super::format::{CHAPTERS, Clock, count, day, duration, tone, words};
@@ -45,18 +45,18 @@ fn runs(items: &[TimelineItem]) -> impl Iterator<Item = &[TimelineItem]> {
 }
 
 /// The section's content: strip, then chapters.
-pub(super) fn timeline(out: &mut String, report: &DrillReport, clock: Clock) {
-    let Some(first) = report.timeline.first() else {
+pub(super) fn timeline(out: &mut String, items: &[TimelineItem], clock: Clock) {
+    let Some(first) = items.first() else {
         out.push_str("<p class=\"none\">No entry was recorded.</p>\n");
         return;
     };
-    let chapters = chapters(&report.timeline);
-    strip(out, &report.timeline, &chapters, clock);
+    let chapters = chapters(items);
+    strip(out, items, &chapters, clock);
     put!(
         out,
         "<p class=\"hint\">{}, UTC, first on {}. <b>Occurred</b> is the author's clock, \
          <b>recorded</b> the log's.</p>\n",
-        count(report.timeline.len(), "log line"),
+        count(items.len(), "log line"),
         day(first.at)
     );
     out.push_str(

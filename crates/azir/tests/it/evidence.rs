@@ -394,3 +394,25 @@ fn a_piece_is_given_back_whole_or_not_at_all() {
     let verified = live.azir(&["verify", "bundle", "--json"], 4).json();
     assert!(verified["faults"].to_string().contains(&hash), "{verified:#}");
 }
+
+/// Content that an act names by its hash is stored without a word in the log; a private key is not.
+#[test]
+fn content_is_kept_for_an_act_to_name() {
+    let Some(live) = Live::begin("kept") else { return };
+    live.write("report.json", "kept and not named");
+    live.write("key.txt", KEY);
+    let entries = |live: &Live| live.azir(&["export", "--json", "b"], 0).json()["entries"].clone();
+    let before = entries(&live);
+    let refused = live.azir(&["evidence", "keep", "report.json", "key.txt"], 3);
+    assert!(refused.err.contains("key.txt"), "{}", refused.err);
+    let kept = live.azir(&["evidence", "keep", "report.json", "--json"], 0).json();
+    let hash = kept["pieces"][0]["hash"].as_str().unwrap().to_owned();
+    live.azir(&["evidence", "get", &hash, "--out", "again.json"], 0);
+    assert_eq!(std::fs::read(live.dir.join("again.json")).unwrap(), b"kept and not named");
+    std::fs::remove_dir_all(live.dir.join("b")).unwrap();
+    assert_eq!(entries(&live), before);
+    assert!(
+        !holds(&live.dir.join("b"), "kept and not named"),
+        "no event names it, so it stays at home"
+    );
+}

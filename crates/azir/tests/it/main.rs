@@ -4,16 +4,24 @@
 
 mod advise;
 mod attacks;
+mod attest;
 mod bundle;
+mod cases;
+mod classes;
+mod crash;
 mod drill;
 mod evidence;
 mod forged;
 mod live;
 mod people;
+mod postmortem;
 mod run;
+mod status;
 mod tools;
 mod usage;
 mod verify;
+mod walk;
+mod world;
 
 #[test]
 fn no_file_of_this_directory_is_forgotten() {

@@ -17,14 +17,14 @@ const PEOPLE: [(&str, &str); 5] =
     [("ana", "OCO"), ("bogdan", "IC"), ("carmen", "CL"), ("dora", "AS"), ("sorin", "SL")];
 
 /// A deployment of five people with one open incident of SEV_3.
-struct Office {
-    dir: PathBuf,
-    incident: String,
+pub(super) struct Office {
+    pub(super) dir: PathBuf,
+    pub(super) incident: String,
 }
 
 impl Office {
     /// None, said aloud, where `ssh-keygen` is absent. `more` is added to the roster.
-    fn open(name: &str, more: &str) -> Option<Self> {
+    pub(super) fn open(name: &str, more: &str) -> Option<Self> {
         if Command::new("ssh-keygen").arg("-?").output().is_err() {
             eprintln!("skipped: 1 test, no ssh-keygen on this machine");
             return None;
@@ -53,7 +53,7 @@ impl Office {
         Some(office)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
@@ -63,7 +63,7 @@ impl Office {
         assert!(did.status.success(), "{did:?}");
     }
 
-    fn azir(&self, args: &[&str], code: i32) -> Did {
+    pub(super) fn azir(&self, args: &[&str], code: i32) -> Did {
         self.azir_in(&self.dir, args, code)
     }
 
@@ -73,20 +73,20 @@ impl Office {
         did
     }
 
-    fn by(&self, who: &str, role: &str, words: &[&str], code: i32) -> Did {
+    pub(super) fn by(&self, who: &str, role: &str, words: &[&str], code: i32) -> Did {
         let actor = format!("operator:{who}");
         let author = ["--as", &actor, "--role", role, "--key", who];
         self.azir(&[words, &author].concat(), code)
     }
 
-    fn act(&self, who: &str, role: &str, kind: &str, body: &Value, code: i32) -> Did {
+    pub(super) fn act(&self, who: &str, role: &str, kind: &str, body: &Value, code: i32) -> Did {
         let body = body.to_string();
         let words = ["act", kind, "--incident", &self.incident[..8], "--body", &body];
         self.by(who, role, &words, code)
     }
 
     /// Writes an act for signing.
-    fn draft(&self, who: &str, role: &str, kind: &str, body: &Value, out: &str) {
+    pub(super) fn draft(&self, who: &str, role: &str, kind: &str, body: &Value, out: &str) {
         let (body, actor) = (body.to_string(), format!("operator:{who}"));
         let words = ["act", kind, "--incident", &self.incident[..8], "--body", &body];
         let author = ["--as", &actor, "--role", role, "--out", out];
@@ -99,7 +99,7 @@ impl Office {
     }
 
     /// The commander, the consensus lead and the scribe are assigned, severity is declared.
-    fn staffed(&self) {
+    pub(super) fn staffed(&self) {
         self.assign("bogdan", "IC", ("ana", "OCO"));
         for (person, role) in [("carmen", "CL"), ("dora", "AS")] {
             self.assign(person, role, ("bogdan", "IC"));

@@ -455,7 +455,8 @@ fn hash_of(value: &Value) -> Digest {
     canon::encode_value(value).map_or(CONTENT, |bytes| Digest::of(&bytes))
 }
 
-/// The profile that a decision would declare: the one declared, or the widest for the strict answer.
+/// The profile that a decision would declare: the one declared, or the widest for the strict
+/// answer.
 pub(super) fn profile_of(act: &Act) -> Option<Profile> {
     let text = act.body.get("profile")?.as_str()?;
     text.parse().ok()

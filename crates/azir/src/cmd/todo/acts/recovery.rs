@@ -103,9 +103,8 @@ fn back(ground: &Ground<'_>) -> Vec<Act> {
 }
 
 fn decide(ground: &Ground<'_>, next: &Subsystem, criteria: &BTreeMap<String, Digest>) -> Act {
-    let gate = format!("gate:{next}");
-    let policy = ground.state.policy.as_ref();
-    let key = policy.and_then(|p| p.machine(&gate)).map(|m| json!(m.key));
+    // The guarded key, as the gate itself states it; the gate's own identity opens nothing.
+    let key = ground.state.gates.get(&next.to_string()).map(|g| json!(g.key));
     let signed: Vec<_> =
         criteria.iter().filter_map(|(c, event)| Some((c.parse().ok()?, *event))).collect();
     let body = json!({"subsystem": next, "key": key.unwrap_or_else(|| json!(CONTENT)),
