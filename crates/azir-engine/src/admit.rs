@@ -155,7 +155,7 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
             observing::status(cx, b, unmet);
         }
         // For an act about no incident, which checks role and person when it is submitted.
-        (Body::ApprovalGiven(_), None, _) => {}
+        (Body::ApprovalGiven(_), None, _) => authority::person_only(cx, unmet),
         (_, Some(_), Some(view)) => about(cx, view, body, unmet),
         (_, Some(id), None) => unmet.push(Unmet::new(
             RefusalKind::IdMismatch,
@@ -189,7 +189,8 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
                 "leave the incident out",
             ));
         }
-        Body::NoteAdded(_) | Body::ApprovalGiven(_) | Body::AttemptRefused(_) => {}
+        Body::NoteAdded(_) | Body::AttemptRefused(_) => {}
+        Body::ApprovalGiven(_) => authority::person_only(cx, unmet),
         Body::RoleAssigned(b) => roles::assign(cx, view, b, unmet),
         Body::RoleAccepted(b) => roles::accept(cx, view, b, unmet),
         Body::IncidentDeclared(b) => opening::declare(cx, view, b, unmet),
@@ -197,14 +198,14 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::SeverityCorrected(b) => resolving::correct(cx, view, b, unmet),
         Body::ScopeChanged(b) => resolving::scope(cx, view, b, unmet),
         Body::IncidentResolved(b) => resolving::resolve(cx, view, b, unmet),
-        Body::EvidenceSealed(b) => evidence::seal(view, b, unmet),
+        Body::EvidenceSealed(b) => evidence::seal(cx, view, b, unmet),
         Body::EvidenceHanded(b) => evidence::hand(view, b, unmet),
         Body::EvidenceDropped(b) => evidence::drop_pieces(b, unmet),
         Body::EvidenceRemoved(b) => evidence::remove(cx, view, b, unmet),
         Body::RunbookBound(b) => opening::bind(cx, view, b, unmet),
         Body::EvidencePinned(b) | Body::EvidenceCollected(b) => evidence::items(cx, b, unmet),
         Body::EvidenceSettled(b) => evidence::settle(view, b, unmet),
-        Body::EvidencePreserved(b) => evidence::preserve(view, b, unmet),
+        Body::EvidencePreserved(b) => evidence::preserve(cx, view, b, unmet),
         Body::ConfirmationVerified(b) => evidence::confirm(cx, view, b, unmet),
         Body::StateMoved(b) => opening::moved(cx, view, b, unmet),
         Body::DecisionRecorded(b) => containing::decide(cx, view, b, unmet),
@@ -231,7 +232,13 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::ReviewSigned(_) => roles::review(cx, view, unmet),
         Body::PostmortemPublished(b) => closing::postmortem(cx, view, b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
-        Body::StatusPublished(b) => observing::status(cx, b, unmet),
+        Body::StatusPublished(b) => {
+            // Row 29 was asked for this incident; another one may be open at a higher severity.
+            if unmet.is_empty() {
+                observing::may_publish(cx, unmet);
+            }
+            observing::status(cx, b, unmet);
+        }
     }
 }
 

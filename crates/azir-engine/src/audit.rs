@@ -137,8 +137,7 @@ fn objects(state: &State, view: &IncidentView) -> AuditItem {
         .drafts
         .iter()
         .map(|d| {
-            let listed = state.restrictions.iter().flat_map(|r| &r.newest.in_force);
-            let found = listed.into_iter().find(|r| r.object == d.object);
+            let found = state.in_force().into_iter().find(|r| r.object == d.object);
             let fate = found.map_or_else(
                 || "not seen in finalized state".to_owned(),
                 |r| format!("finalized, in force since height {}", r.since),

@@ -5,7 +5,7 @@
 //! makes no choices. After a failed append the engine must be rebuilt from the store
 //! ([`Engine::load`]), which is the same fold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use azir_ledger::entry::EntryMeta;
 use azir_ledger::event::EVENT_SCHEMA;
@@ -21,15 +21,20 @@ use azir_model::{
 use serde_json::Value;
 
 use crate::body::{
-    AttemptRefused, Body, IncidentOpened, MoveCause, Restriction, RestrictionsObserved, StateMoved,
+    AttemptRefused, Body, DraftKind, IncidentOpened, MoveCause, Restriction, RestrictionsObserved,
+    StateMoved,
 };
 use crate::state::{FoldError, State};
-use crate::view::{IncidentView, MeasureRecord};
+use crate::view::{DraftRecord, IncidentView, MeasureRecord};
 use crate::{admit, facts};
 
 /// Most accepted events that may wait for their durable acknowledgement; beyond it the engine
 /// answers `unavailable` (bounded queue).
 pub const PENDING_MAX: usize = 4_096;
+
+/// Most unmet conditions of a refused attempt that go on record, so that the entry stays within the
+/// size of an event; the author is told all of them.
+pub const ATTEMPT_UNMET_MAX: usize = 20;
 
 /// Content by hash, as far as the host holds it (vault or bundle).
 pub trait Objects {
@@ -252,7 +257,7 @@ impl Engine {
                 attempted: about.kind.clone(),
                 actor: about.actor.clone(),
                 event,
-                unmet: refused.refusal.unmet().to_vec(),
+                unmet: refused.refusal.unmet().iter().take(ATTEMPT_UNMET_MAX).cloned().collect(),
             });
             let subject = about.subject.filter(|_| known);
             effects.extend(self.record(now, subject, &body));
@@ -324,21 +329,35 @@ impl Engine {
                 effects.extend(self.relapse(now, view, kind, signed.hash()));
             }
         }
-        effects.extend(seen.in_force.iter().filter_map(|r| self.unmatched(now, &seen.node, r)));
+        effects.extend(self.unmatched(now, seen));
         effects
     }
 
-    /// An emergency restriction without a draft of this deployment opens INC_GOVERNANCE, once.
-    /// Implements R-38.1-2 and R-40.0-7.
-    fn unmatched(&self, now: Timestamp, node: &str, seen: &Restriction) -> Option<Effect> {
-        let object = format!("restriction:{}", seen.object);
-        let drafted = |v: &IncidentView| v.drafts.iter().any(|d| d.object == seen.object);
-        let about = |v: &IncidentView| v.record.related_object_refs.contains(&object);
-        let known = self.state.incidents.values().any(|v| drafted(v) || about(v));
-        if seen.choice != Choice::EmergencyRestriction || known {
+    /// Emergency restrictions without a draft of this deployment open one INC_GOVERNANCE for all
+    /// that are new. Implements R-38.1-2 and R-40.0-7.
+    fn unmatched(&self, now: Timestamp, seen: &RestrictionsObserved) -> Option<Effect> {
+        let reference = |r: &Restriction| format!("restriction:{}", r.object);
+        let drafted = |v: &IncidentView, r: &Restriction| {
+            let emergency = |d: &&DraftRecord| d.draft == DraftKind::EmergencyRestriction;
+            v.drafts.iter().filter(emergency).any(|d| d.object == r.object)
+        };
+        let about = |v: &IncidentView, r: &Restriction| {
+            v.record.incident_class == IncidentClass::Governance
+                && v.record.related_object_refs.contains(&reference(r))
+        };
+        let known = |r: &Restriction| {
+            let mut all = self.state.incidents.values();
+            all.any(|v| drafted(v, r) || about(v, r))
+        };
+        let emergency = seen.in_force.iter().filter(|r| r.choice == Choice::EmergencyRestriction);
+        let strange: Vec<_> = emergency.filter(|r| !known(r)).collect();
+        if strange.is_empty() {
             return None;
         }
-        let scopes = vec![seen.scope.clone()];
+        let objects: BTreeSet<String> = strange.iter().map(|r| reference(r)).collect();
+        let scopes: BTreeSet<String> = strange.iter().map(|r| r.scope.clone()).collect();
+        let scopes: Vec<String> = scopes.into_iter().collect();
+        let node = &seen.node;
         let class = IncidentClass::Governance;
         let record = OpeningRecord {
             affected_scopes_hash: scopes_hash(scopes.iter().map(String::as_str)).ok()?,
@@ -348,7 +367,7 @@ impl Engine {
             incident_class: class,
             initial_evidence_hash: evidence_list_hash(&[]).ok()?,
             metadata_hash: None,
-            related_object_refs: vec![object],
+            related_object_refs: objects.into_iter().collect(),
             related_runbook_id: class::row(class).runbook,
             severity: Severity::Sev4Critical,
             status: IncidentState::Detected,

@@ -9,7 +9,7 @@ use azir_model::lifecycle::{
     Cause, Confirmed, Decided, Declared, Facts, Measure, MeasureState, Plan, RecoveryState, Review,
     Watch,
 };
-use azir_model::policy::Deployment;
+use azir_model::policy::{Deployment, OwnNode};
 use azir_model::scope::{Scope, ScopeKind};
 use azir_model::vocab::NodeRole;
 use azir_model::{Choice, IncidentClass, IncidentState, RecoveryMode, Role, Severity};
@@ -54,6 +54,7 @@ pub fn of(state: &State, view: &IncidentView, now: Timestamp) -> Facts {
     facts.pins_missing = evidence::pins_missing(view);
     facts.decision = decision(view);
     facts.measures = view.measures.iter().map(|(name, m)| measure(view, name, m)).collect();
+    facts.measures.extend(not_commanded(state, view));
     facts.measures.extend(protocol::measures(state, view));
     network(view, now, &mut facts);
     facts.checkpoint = view.checkpoint.map(|c| c.block);
@@ -120,6 +121,38 @@ fn measure(view: &IncidentView, name: &str, m: &MeasureRecord) -> Measure {
         residual_accepted: false,
         handed_over: view.handed.contains_key(name),
     }
+}
+
+/// Measures of own nodes that the decision applies and that nobody has commanded: the guard
+/// `inforce` asks for every measure of the decision. A scope that names no node of the policy, as
+/// `node:own`, stands for every own node that holds the role. Implements R-5.1-5.
+fn not_commanded(state: &State, view: &IncidentView) -> Vec<Measure> {
+    let covers = |node: &str, role: Option<NodeRole>| {
+        let fits = |m: &MeasureRecord| role.is_none_or(|role| m.roles.contains(&role));
+        view.measures.values().any(|m| m.node == node && fits(m))
+    };
+    let nodes = || state.policy.iter().flat_map(|p| &p.nodes);
+    let missing = |scope: &Scope| {
+        let role = scope.role();
+        let known = nodes().any(|n| n.node == scope.id());
+        let concerned = nodes().filter(|n| !known || n.node == scope.id());
+        let holds = |n: &&OwnNode| role.is_none_or(|role| n.roles.contains(&role));
+        concerned.filter(holds).any(|n| !covers(&n.node, role))
+    };
+    let asked = view.decision.iter().flat_map(|d| &d.apply);
+    let open = asked.filter(|asked| {
+        let scope = asked.scope.parse::<Scope>().ok();
+        scope.filter(|s| s.kind() == ScopeKind::Node).is_some_and(|s| missing(&s))
+    });
+    open.map(|asked| Measure {
+        name: format!("{} on {}, which nobody commanded", asked.choice, asked.scope),
+        protocol: false,
+        state: MeasureState::Requested,
+        observes: false,
+        residual_accepted: false,
+        handed_over: false,
+    })
+    .collect()
 }
 
 /// When the duty to keep evidence begins to run out: at the published postmortem, or at closing
@@ -400,7 +433,9 @@ fn counts(
 /// scopes name own nodes, the other nodes go on: their outputs are not what is in doubt.
 #[must_use]
 pub fn not_frozen(state: &State, view: &IncidentView) -> Vec<String> {
-    let operations = azir_model::class::row(view.class).touches.only_operations();
+    // Re-labelling does not shrink what must be frozen (D-018): every class it ever had counts.
+    let touches = |c: &IncidentClass| azir_model::class::row(*c).touches.only_operations();
+    let operations = view.duties.iter().all(touches);
     let named: Vec<Scope> = view.scopes.iter().filter_map(|s| s.parse().ok()).collect();
     let local = !named.is_empty() && named.iter().all(|s| s.kind() == ScopeKind::Node);
     let concerned = |node: &str| !(operations && local) || named.iter().any(|s| s.id() == node);
@@ -413,6 +448,17 @@ pub fn not_frozen(state: &State, view: &IncidentView) -> Vec<String> {
         })
         .map(|(name, _)| name)
         .collect()
+}
+
+/// Content that the record of the response itself rests on: never sealed (32.1, D-025).
+#[must_use]
+pub fn decisive(view: &IncidentView) -> Vec<Digest> {
+    let decision = view.decision.iter().flat_map(|d| [d.input, d.output]);
+    let replay = view.replay.iter().map(|r| r.report);
+    let recovery = view.recovery.iter().filter_map(|r| r.report);
+    let runbook = view.runbook.iter().map(|r| r.object);
+    let postmortem = view.postmortem.iter().map(|p| p.document);
+    decision.chain(replay).chain(recovery).chain(runbook).chain(postmortem).collect()
 }
 
 /// Content digests that the view refers to as held evidence.

@@ -152,7 +152,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         | Body::RestrictionsObserved(_)
         | Body::GovernanceObserved(_) => {}
         Body::IncidentDeclared(b) => {
-            view.declared_by_two = second(view, event).is_some_and(|by| *by != event.actor);
+            view.declared_by_two = declared_by_two(view, event);
             declare(view, b, mark);
         }
         Body::SeverityChanged(b) => {
@@ -283,6 +283,7 @@ fn published(view: &mut IncidentView, signed: &SignedEvent, b: &PostmortemPublis
         kinds: b.kinds.clone(),
         conformance: b.conformance.clone(),
         embargo: b.embargo.clone(),
+        first: view.postmortem.as_ref().map_or(mark.at, |p| p.first),
         signed_by,
         mark,
     });
@@ -326,6 +327,12 @@ fn moved(view: &mut IncidentView, b: &StateMoved, mark: Mark) {
             view.decision = None;
             view.postmortem = None;
             view.due = None;
+            view.resolution = None;
+            view.replay = None;
+            view.checkpoint = None;
+            view.cause = None;
+            view.handed.clear();
+            view.withdrawn.clear();
         }
         (IncidentState::Confirmed, IncidentState::Containing) => {}
         (_, IncidentState::Containing)
@@ -391,6 +398,14 @@ fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
     view.declared_reason = b.reason.clone();
 }
 
+/// Two people in roles that declare (annex C row 3, annex F A4).
+fn declared_by_two(view: &IncidentView, event: &Event) -> bool {
+    let act = act_of(event);
+    let declares = |role: Role| matches!(role, Role::OnCallOperator | Role::IncidentCommander);
+    let mut given = view.approvals.iter().filter(|a| a.act == act && a.mark.by != event.actor);
+    given.any(|a| a.mark.role.is_some_and(declares))
+}
+
 /// A severity that a person declared. Duties follow the highest one (D-030).
 fn severity(view: &mut IncidentView, severity: Severity, mark: Mark) {
     view.severities.push(DeclaredSeverity { severity, wrong: false, mark });
@@ -409,6 +424,8 @@ fn correct(view: &mut IncidentView, b: &SeverityCorrected, mark: Mark) {
 
 fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Mark) {
     let seconded = second(view, event).is_some();
+    // A request that was withdrawn may be asked for again.
+    view.withdrawn.clear();
     view.profile = b.profile;
     view.decision = Some(DecisionRecord {
         input: b.input,
@@ -417,6 +434,7 @@ fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Ma
         recommended: b.recommended,
         residual_accepted: b.residual_accepted,
         residual: b.residual.clone(),
+        apply: b.apply.clone(),
         requested: b.requested.clone(),
         observe_only: b.observe_only,
         override_reason: b.override_reason.clone(),

@@ -4,12 +4,13 @@
 use azir_ledger::{Digest, Timestamp};
 use azir_model::directive::{BlockPoint, Directive, Lease, LeaseKind, LogPoint, Sealable as _};
 use azir_model::restart::Subsystem;
+use azir_model::scope::{Scope, ScopeKind};
 use azir_model::vocab::NodeRole;
 use azir_model::{IncidentId, Severity};
 
 use crate::engine::{Close, Engine, Reopen};
 use crate::fold::subsystem;
-use crate::view::{GateRecord, IncidentView};
+use crate::view::{GateRecord, IncidentView, MeasureRecord};
 
 /// What the log's server may sign for gates now.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +64,7 @@ impl Frame<'_> {
     /// A lease for one gate; with a restart decision it clears a latch.
     #[must_use]
     pub fn lease(&self, to: &Grantee, decision: Option<Digest>) -> Lease {
-        let state = self.engine.state();
-        let pinned = state.incidents.values().filter(|v| v.is_open()).filter_map(|v| v.checkpoint);
-        let trusted = pinned.min_by_key(|c| c.height).or_else(|| state.hard_final());
+        let trusted = crate::status::shown_final(self.engine.state());
         let trusted = trusted.map_or(BlockPoint { height: 0, block: Digest([0; 32]) }, |c| {
             BlockPoint { height: c.height, block: c.block }
         });
@@ -96,6 +95,9 @@ impl Engine {
                 let carried = restart.carried.as_ref().zip(restart.decision);
                 let shut = view.gates.get(name).is_none_or(|g| !g.open);
                 let (Some((_, decision)), true) = (carried, shut) else { continue };
+                if self.held_elsewhere(*incident, name) {
+                    continue;
+                }
                 owed.extend(self.reopen(*incident, view, name, decision));
             }
         }
@@ -126,16 +128,15 @@ impl Engine {
         for (node, role) in gates {
             let name = subsystem(&node, role);
             let Some(record) = state.gates.get(&name).filter(|g| !g.latched) else { continue };
+            let void = state.revoked.contains_key(&format!("gate:{name}"));
             let holds = |v: &IncidentView| {
-                v.is_open()
-                    && v.measures.values().any(|m| {
-                        m.released.is_none()
-                            && m.node == node
-                            && m.roles.contains(&role)
-                            && !v.gates.get(&name).is_some_and(|g| g.open)
-                    })
+                let restart = v.restarts.get(&name).and_then(|r| r.carried.as_ref());
+                let measures = v.measures.values().filter(|m| m.released.is_none());
+                let shuts = |m: &MeasureRecord| m.node == node && m.roles.contains(&role);
+                let mut on = measures.filter(|m| shuts(m));
+                on.any(|m| restart.is_none_or(|back| back.index <= m.commanded.index))
             };
-            if state.incidents.values().any(holds) {
+            if void || state.incidents.values().any(holds) {
                 continue;
             }
             let kind = if self.covered(&node) { LeaseKind::Incident } else { LeaseKind::Standing };
@@ -145,13 +146,28 @@ impl Engine {
         grantees
     }
 
-    /// True while an open incident of SEV_2 or above covers the node (annex I).
+    /// True when a measure of another incident holds this gate shut without a restart of its own.
+    fn held_elsewhere(&self, incident: IncidentId, name: &str) -> bool {
+        let mut others = self.state().incidents.values().filter(|v| v.id != incident);
+        others.any(|v| {
+            let names = |m: &MeasureRecord, r: &NodeRole| subsystem(&m.node, *r) == name;
+            let mut held = v.measures.values().filter(|m| m.released.is_none());
+            let holds = held.any(|m| m.roles.iter().any(|r| names(m, r)));
+            holds && v.restarts.get(name).is_none_or(|r| r.carried.is_none())
+        })
+    }
+
+    /// True while an open incident of SEV_2 or above covers the node (annex I): any but one that is
+    /// about other own nodes only.
     fn covered(&self, node: &str) -> bool {
-        let names = |scope: &String| {
-            let own = format!("node:{node}");
-            scope == &own || scope.starts_with(&format!("{own}/")) || scope.starts_with("network")
+        let elsewhere = |scope: &String| {
+            let parsed = scope.parse::<Scope>();
+            parsed.is_ok_and(|s| s.kind() == ScopeKind::Node && s.id() != node)
         };
         let mut open = self.state().incidents.values().filter(|v| v.is_open());
-        open.any(|v| v.severity >= Severity::Sev2Medium && v.scopes.iter().any(names))
+        open.any(|v| {
+            let other = !v.scopes.is_empty() && v.scopes.iter().all(elsewhere);
+            v.severity >= Severity::Sev2Medium && !other
+        })
     }
 }

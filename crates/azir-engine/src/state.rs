@@ -1,7 +1,7 @@
 //! The whole state of a log: its policy and its incidents. It is the fold of the entries; live
 //! operation, start-up and the offline check all call [`State::apply`] (rule 2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use azir_ledger::event::PublicKey;
 use azir_ledger::roster::Roster;
@@ -74,17 +74,26 @@ pub struct Seen<T> {
     pub mark: Mark,
 }
 
-/// Restrictions of the network as finalized state has them (annex G).
+/// Restrictions of the network as own nodes list them (annex G). [`State::in_force`] reads them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Restrictions {
-    /// The newest list.
-    pub newest: RestrictionsObserved,
-    /// Restrictions that an earlier list had and a later one has not, by object.
-    pub ended: BTreeMap<Digest, Restriction>,
+    /// The newest list of each node.
+    pub lists: BTreeMap<String, Seen<RestrictionsObserved>>,
+    /// Restrictions that no node lists any more, by object.
+    pub ended: BTreeMap<Digest, Ended>,
     /// Hash of the event of the newest list.
     pub event: Digest,
     /// Who and when.
     pub mark: Mark,
+}
+
+/// A restriction that is listed no more.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ended {
+    /// The restriction as it was.
+    pub restriction: Restriction,
+    /// Position of the list that lacked it first.
+    pub index: u64,
 }
 
 /// A status as it was published.
@@ -261,12 +270,58 @@ impl State {
         })
     }
 
-    /// The newest hard-final block that any own node has verified.
+    /// True when this node's agent still speaks for it (D-051).
+    fn heard(&self, node: &str) -> bool {
+        !self.revoked.contains_key(&format!("agent:{node}"))
+    }
+
+    /// Newest observations of nodes whose agent's key is not revoked.
+    pub fn observations(&self) -> impl Iterator<Item = &Seen<NetworkObserved>> {
+        self.network.iter().filter(|(node, _)| self.heard(node)).map(|(_, seen)| seen)
+    }
+
+    /// The newest hard-final block that an own node has verified.
     #[must_use]
     pub fn hard_final(&self) -> Option<SeenFinal> {
-        let seen = self.network.values().map(|seen| seen.newest.hard_final);
-        let listed = self.restrictions.iter().map(|r| r.newest.hard_final);
+        let lists = self.restrictions.iter().flat_map(|r| &r.lists);
+        let listed = lists.filter(|(node, _)| self.heard(node)).map(|(_, l)| l.newest.hard_final);
+        let seen = self.observations().map(|seen| seen.newest.hard_final);
         seen.chain(listed).max_by_key(|tip| tip.height)
+    }
+
+    /// True when an own node has told which restrictions are in force, be it none.
+    #[must_use]
+    pub fn restrictions_known(&self) -> bool {
+        let mut nodes = self.restrictions.iter().flat_map(|r| r.lists.keys());
+        nodes.any(|node| self.heard(node))
+    }
+
+    /// Every restriction that an own node lists, by object: no node can make one vanish that
+    /// another still sees.
+    fn listed(&self) -> BTreeMap<Digest, &Restriction> {
+        let lists = self.restrictions.iter().flat_map(|r| &r.lists);
+        let heard = lists.filter(|(node, _)| self.heard(node));
+        heard.flat_map(|(_, l)| &l.newest.in_force).map(|r| (r.object, r)).collect()
+    }
+
+    /// Restrictions in force now, sorted by object: listed, and not past their expiry at the newest
+    /// hard-final height (annex G).
+    #[must_use]
+    pub fn in_force(&self) -> Vec<&Restriction> {
+        let height = self.hard_final().map_or(0, |tip| tip.height);
+        let listed = self.listed().into_values();
+        listed.filter(|r| r.expiry.is_none_or(|end| end > height)).collect()
+    }
+
+    /// Restrictions that were in force and are not, each with the position at which that was known.
+    #[must_use]
+    pub fn ended(&self) -> Vec<(&Restriction, u64)> {
+        let Some(known) = &self.restrictions else { return Vec::new() };
+        let height = self.hard_final().map_or(0, |tip| tip.height);
+        let expired = self.listed().into_values();
+        let expired = expired.filter(|r| r.expiry.is_some_and(|end| end <= height));
+        let gone = known.ended.values().map(|e| (&e.restriction, e.index));
+        gone.chain(expired.map(|r| (r, known.mark.index))).collect()
     }
 
     fn apply_to_log(&mut self, signed: &SignedEvent, body: &Body, at: fold::Position) {
@@ -312,14 +367,19 @@ impl State {
     }
 
     fn restrict(&mut self, seen: &RestrictionsObserved, event: Digest, mark: Mark) {
-        let (before, mut ended) = match self.restrictions.take() {
-            Some(known) => (known.newest.in_force, known.ended),
-            None => (Vec::new(), BTreeMap::new()),
+        let before: Vec<Restriction> = self.listed().into_values().cloned().collect();
+        let (mut lists, mut ended) = match self.restrictions.take() {
+            Some(known) => (known.lists, known.ended),
+            None => (BTreeMap::new(), BTreeMap::new()),
         };
-        ended.extend(before.into_iter().map(|r| (r.object, r)));
-        for restriction in &seen.in_force {
-            ended.remove(&restriction.object);
+        lists.insert(seen.node.clone(), Seen { newest: seen.clone(), mark: mark.clone() });
+        let index = mark.index;
+        ended.extend(before.into_iter().map(|r| (r.object, Ended { restriction: r, index })));
+        self.restrictions = Some(Restrictions { lists, ended: BTreeMap::new(), event, mark });
+        let listed: BTreeSet<Digest> = self.listed().into_keys().collect();
+        ended.retain(|object, _| !listed.contains(object));
+        if let Some(known) = &mut self.restrictions {
+            known.ended = ended;
         }
-        self.restrictions = Some(Restrictions { newest: seen.clone(), ended, event, mark });
     }
 }

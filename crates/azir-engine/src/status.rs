@@ -7,8 +7,8 @@ use azir_model::vocab::FinalityLabel;
 use azir_model::{Choice, IncidentId, IncidentState, Role, Severity, class};
 use serde::{Deserialize, Serialize};
 
-use crate::body::PathVerdict;
-use crate::state::State;
+use crate::body::{NetworkObserved, PathVerdict};
+use crate::state::{Seen, State};
 use crate::view::{IncidentView, MeasureRecord};
 
 /// Without a proof at most this old the status is `degraded` (D-112), in milliseconds.
@@ -152,36 +152,73 @@ pub fn derive(state: &State, now: Timestamp) -> Status {
     Status {
         operator: worst(|f| f.operator),
         network: worst(|f| f.network),
-        hard_final: state.hard_final(),
+        hard_final: shown_final(state),
         overdue: overdue(state, now),
         facts,
     }
 }
 
-/// Without a fresh proof nothing is healthy (D-112), and a chain that does not finalize is not.
+/// Without a fresh proof nothing is healthy (D-112). Of what own nodes say freshly the worst counts:
+/// a chain that does not finalize, certificates that conflict, a store that fails its checksum.
 fn proof_of_life(state: &State, now: Timestamp, facts: &mut Vec<Fact>) {
-    let newest = state.network.values().max_by_key(|seen| seen.mark.at);
-    let age = newest.map(|seen| now.ms_since(seen.mark.at));
+    let newest = state.observations().map(|seen| seen.mark.at).max();
+    let age = newest.map(|at| now.ms_since(at));
     if age.is_none_or(|age| age > PROOF_AGE_MS_MAX) {
         let age = age.map_or("no proof yet".to_owned(), |a| format!("newest proof {a} ms old"));
         let text = format!("status_stale: {age}");
         let mut fact = Fact::new(StatusClass::Degraded, Axis::Both, "status_stale", text);
-        fact.since = newest.map(|seen| seen.mark.at);
+        fact.since = newest;
         facts.push(fact);
     }
-    if let Some(seen) = newest.filter(|seen| !seen.newest.finalizing) {
-        let text = format!("hard_final does not rise above {}", seen.newest.hard_final.height);
-        let mut fact = Fact::new(StatusClass::Degraded, Axis::Network, "no_finality", text);
-        fact.proof = Some(format!("entry {}", seen.mark.index));
-        fact.since = Some(seen.mark.at);
-        facts.push(fact);
+    let fresh = |seen: &&Seen<NetworkObserved>| now.ms_since(seen.mark.at) <= PROOF_AGE_MS_MAX;
+    for seen in state.observations().filter(fresh) {
+        let said = &seen.newest;
+        let mut push = |axis, kind: &str, text: String| {
+            let mut fact = Fact::new(StatusClass::Degraded, axis, kind, text);
+            fact.proof = Some(format!("entry {}", seen.mark.index));
+            fact.since = Some(seen.mark.at);
+            facts.push(fact);
+        };
+        if !said.finalizing {
+            let text = format!("hard_final does not rise above {}", said.hard_final.height);
+            push(Axis::Network, "no_finality", text);
+        }
+        if said.conflicting_hard_final && !settled(state) {
+            let text = format!("{} sees two hard-final histories", said.node);
+            push(Axis::Network, "finality_disputed", text);
+        }
+        if !said.store_ok {
+            push(Axis::Operator, "store_checksum", format!("the store of {} fails", said.node));
+        }
     }
+}
+
+/// True when an incident with conflicting certificates was recovered or closed, so that what nodes
+/// still remember of the conflict is answered.
+fn settled(state: &State) -> bool {
+    let conflict = |v: &&IncidentView| v.confirmations.contains_key("conflicting_certificates");
+    let over = |v: &IncidentView| !is_disputed(v);
+    let mut all = state.incidents.values().filter(conflict).peekable();
+    all.peek().is_some() && all.all(over)
+}
+
+/// The hard-final block that may be shown: the newest, or while finality is disputed the lowest
+/// trusted checkpoint; nothing where none is pinned (annex K, never rule 1).
+#[must_use]
+pub fn shown_final(state: &State) -> Option<SeenFinal> {
+    let tip = state.hard_final()?;
+    if rely_on(state, tip.height).is_ok() {
+        return Some(tip);
+    }
+    let disputed = state.incidents.values().filter(|v| is_disputed(v));
+    let trusted: Option<Vec<SeenFinal>> = disputed.map(|v| v.checkpoint).collect();
+    trusted?.into_iter().min_by_key(|c| c.height)
 }
 
 /// Finalized restrictions count on both axes: they bind own services too (annex K, never rule 3).
 fn restrictions(state: &State, facts: &mut Vec<Fact>) {
     let Some(known) = &state.restrictions else { return };
-    for r in &known.newest.in_force {
+    for r in state.in_force() {
         // Capability 4 refuses actions; 1 to 3 leave a way (annexes D.3 and K).
         let class = if r.capability >= 4 { StatusClass::ScopedHalt } else { StatusClass::SafeMode };
         let owner = state.incidents.values().find(|v| crate::facts::owns(v, r));
@@ -451,7 +488,7 @@ pub fn words(state: &State, text: &str) -> Vec<Unmet> {
     let text = text.to_lowercase();
     let held = |m: &MeasureRecord| m.released.is_none() && m.in_force();
     let local = state.incidents.values().any(|v| v.measures.values().any(held));
-    let restricted = local || state.restrictions.iter().any(|r| !r.newest.in_force.is_empty());
+    let restricted = local || !state.in_force().is_empty();
     let said = ["maintenance", "upgrade"].into_iter().filter(|word| text.contains(word));
     said.filter(|_| restricted)
         .map(|word| {

@@ -116,6 +116,9 @@ pub struct DecisionRecord {
     pub residual_accepted: bool,
     /// Channels whose harm the output leaves uncontained or late.
     pub residual: Vec<String>,
+    /// Measures of own nodes that it applies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apply: Vec<RequestedMeasure>,
     /// Protocol measures that it asks for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<RequestedMeasure>,
@@ -324,6 +327,8 @@ pub struct PostmortemRecord {
     pub conformance: Vec<ConformanceAnswer>,
     /// Roles that signed it.
     pub signed_by: BTreeSet<Role>,
+    /// When a postmortem of this round was published first.
+    pub first: Timestamp,
     /// Until when the text stays sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embargo: Option<Embargo>,

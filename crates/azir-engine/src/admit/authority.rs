@@ -41,6 +41,18 @@ pub(super) fn check(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &
     }
 }
 
+/// A machine is nobody's second person (D-049).
+pub(super) fn person_only(cx: &Context<'_>, unmet: &mut Vec<Unmet>) {
+    if cx.is_machine() {
+        unmet.push(Unmet::new(
+            RefusalKind::NotAuthorized,
+            format!("{} is a machine and approves nothing", cx.actor),
+            "6.2, D-049",
+            "let a person of the role sign",
+        ));
+    }
+}
+
 /// Only the machine that keeps the log.
 pub(super) fn server_only(cx: &Context<'_>, unmet: &mut Vec<Unmet>) {
     if cx.state.server.as_deref() != Some(cx.actor) {

@@ -121,9 +121,12 @@ pub(super) fn postmortem(
     if let Some(embargo) = &b.embargo {
         let event = cx.signed.event();
         let act = act_digest(&event.kind, event.subject, &event.body);
-        let approved = view.approvals.iter().filter(|a| a.act == act).map(|a| a.mark.by.clone());
+        let by_person = |a: &&crate::view::ApprovalRecord| a.act == act && a.mark.role.is_some();
+        let approved = view.approvals.iter().filter(by_person).map(|a| a.mark.by.clone());
         let people: BTreeSet<_> = approved.chain([cx.actor.to_owned()]).collect();
-        let judged = keep::check_embargo_act(cx.now, embargo.until, &people);
+        // A second publication does not begin a second term.
+        let first = view.postmortem.as_ref().map_or(cx.now, |p| p.first);
+        let judged = keep::check_embargo_act(first, embargo.until, &people);
         unmet.extend(judged.err().map(|r| r.unmet().to_vec()).unwrap_or_default());
         if embargo.reason.trim().is_empty() {
             unmet.push(Unmet::new(

@@ -13,7 +13,7 @@ use azir_model::{Choice, Profile, Severity};
 use super::{Context, authority};
 use crate::body::{
     DecisionRecorded, GateStated, MeasureAcknowledged, MeasureCommanded, MeasureHandedOver,
-    MeasureReleased, requested_of, residual_lines,
+    MeasureReleased, applied_of, requested_of, residual_lines,
 };
 use crate::facts;
 use crate::fold::subsystem;
@@ -54,10 +54,11 @@ pub(super) fn decide(
         || b.observe_only != observe_only
         || b.residual != residual_lines(&decided)
         || b.requested != requested_of(&decided)
+        || b.apply != applied_of(&decided)
     {
         refuse(
             RefusalKind::HashMismatch,
-            "recommended, residual, requested or observe_only differ from the output".into(),
+            "recommended, residual, apply, requested or observe_only differ from the output".into(),
             "copy them from the output",
         );
     }
@@ -312,12 +313,15 @@ pub(super) fn hand_over(
         refuse(RefusalKind::ReasonRequired, "no text".into(), remedy);
     }
     let owned = b.owner.as_deref().is_some_and(|who| cx.policy.person(who).is_some());
-    let listed = cx.state.restrictions.iter().flat_map(|r| &r.newest.in_force);
-    let in_force = b.object.is_some_and(|object| listed.into_iter().any(|r| r.object == object));
+    // A restriction holds a protocol measure on, and only its own; a local one needs an owner.
+    let same = |r: &&crate::body::Restriction| {
+        Some(r.object) == b.object && facts::protocol_name(r.choice, &r.scope) == b.measure
+    };
+    let in_force = cx.state.in_force().iter().any(same);
     if let Some(object) = b.object.filter(|_| !in_force) {
         refuse(
             RefusalKind::NotFinalized,
-            format!("{object} is no restriction in force"),
+            format!("{object} is no restriction in force that is {}", b.measure),
             "let an own node observe the finalized object first",
         );
     }
@@ -351,13 +355,25 @@ pub(super) fn release(
         ));
         return;
     };
-    let shut = measure.roles.iter().map(|r| subsystem(&measure.node, *r));
-    for gate in shut.filter(|g| !view.gates.get(g).is_some_and(|g| g.open)) {
+    let ordered = measure.commanded.index;
+    for role in &measure.roles {
+        let gate = subsystem(&measure.node, *role);
+        let open = view.gates.get(&gate).is_some_and(|g| g.open);
+        let carried = view.restarts.get(&gate).and_then(|r| r.carried.as_ref());
+        let back = carried.is_some_and(|m| m.index > ordered);
+        if open && back {
+            continue;
+        }
+        let what = if open {
+            format!("{gate} is open, and no restart was carried out since it was ordered shut")
+        } else {
+            format!("{gate} is still closed")
+        };
         unmet.push(Unmet::new(
             RefusalKind::MeasureActive,
-            format!("{gate} is still closed"),
-            "29.1, 30.1, annex J",
-            "reopen it by a restart decision first; nothing is lifted by a statement",
+            what,
+            "24.3, 29.1, 30.1, annex J",
+            "bring the role back by a restart decision; nothing is lifted by a statement",
         ));
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         | DraftKind::KeyRevocation
         | DraftKind::MandateMode
         | DraftKind::Challenge
-        | DraftKind::SeatReplacement => {}
+        | DraftKind::SeatReplacement => owner_path(b, unmet),
         DraftKind::Lift => lift(cx, b, unmet),
         DraftKind::RestartManifest => {
             let mode = RecoveryMode::ProtocolSafeRestart;
@@ -52,9 +52,25 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
     }
 }
 
+/// What the entitled party may do alone names no measure of the network and none of another path.
+fn owner_path(b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    let wide = |m: &&DraftedMeasure| {
+        m.scope.starts_with("network")
+            || matches!(m.choice, Choice::EmergencyRestriction | Choice::RecoveryMode)
+    };
+    if let Some(measure) = b.measure.as_ref().filter(wide) {
+        unmet.push(Unmet::new(
+            RefusalKind::ProtocolAuthorityRequired,
+            format!("{} on {} is no owner-path transaction", measure.choice, measure.scope),
+            "25.1, 38.1, D-072, annex C rows 15 to 17",
+            "draft it under its own kind, with the signatures of that row",
+        ));
+    }
+}
+
 /// A lift names the restriction that it ends, which is in force.
 fn lift(cx: &Context<'_>, b: &DraftMade, unmet: &mut Vec<Unmet>) {
-    let listed = cx.state.restrictions.iter().flat_map(|r| &r.newest.in_force);
+    let listed = cx.state.in_force();
     let named = b.measure.as_ref();
     let fits = |r: &crate::body::Restriction| {
         named.is_some_and(|m| m.choice == r.choice && m.scope == r.scope)
@@ -163,6 +179,15 @@ fn protocol_measure(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         // Annex C row 17: commander and Consensus Lead sign beside the liaison.
         let both = vec![vec![Role::IncidentCommander], vec![Role::ConsensusLead]];
         authority::seconded(cx, &Permission::WithSecond(both), &view.approvals, unmet);
+    }
+    let emergency = b.draft == DraftKind::EmergencyRestriction;
+    if emergency != (wanted.choice == Choice::EmergencyRestriction) {
+        unmet.push(Unmet::new(
+            RefusalKind::ProtocolAuthorityRequired,
+            format!("{} is drafted as another kind", wanted.choice),
+            "25.1, 38.2, annex C row 16",
+            "draft an emergency restriction as one, with its justification and signatures",
+        ));
     }
     if wanted.scope.starts_with("impl:") {
         unmet.push(Unmet::new(

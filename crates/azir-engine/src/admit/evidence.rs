@@ -1,10 +1,12 @@
 //! Evidence events: what is held, settled, preserved, and what confirms the incident.
 
+use azir_model::Role;
 use azir_model::approval::act_digest;
 use azir_model::class::{self, ConfirmationKind};
 use azir_model::evidence::{Descriptor, KEY_SCAN_BYTES_MAX, private_key_format};
 use azir_model::keep;
 use azir_model::refusal::{RefusalKind, Unmet};
+use azir_model::role::DECIDING;
 
 use super::{Context, opening};
 use crate::body::{
@@ -107,7 +109,29 @@ pub(super) fn settle(view: &IncidentView, b: &EvidenceSettled, unmet: &mut Vec<U
 }
 
 /// `evidence.preserved`: a receipt only over content that is held of this scope.
-pub(super) fn preserve(view: &IncidentView, b: &EvidencePreserved, unmet: &mut Vec<Unmet>) {
+pub(super) fn preserve(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &EvidencePreserved,
+    unmet: &mut Vec<Unmet>,
+) {
+    if cx.role == Role::IncidentReporter {
+        unmet.push(Unmet::new(
+            RefusalKind::NotAuthorized,
+            "a reporter makes no preservation receipt",
+            "9.2, D-041 O1",
+            "let the node's agent or a role of the response make it",
+        ));
+    }
+    let open = evidence::pins_missing(view);
+    if !open.is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::EvidenceMissing,
+            format!("not pinned yet: {}", open.join(", ")),
+            "9.2, 10, D-041 O1",
+            "pin or settle each item that is marked to be pinned, then make the receipt",
+        ));
+    }
     let held: Vec<_> = view
         .evidence
         .values()
@@ -194,7 +218,29 @@ fn reason(text: &str, rule: &str, unmet: &mut Vec<Unmet>) {
 }
 
 /// `evidence.sealed` (D-025): outsiders see hash, size and kind. Implements R-10.1-13 in part.
-pub(super) fn seal(view: &IncidentView, b: &EvidenceSealed, unmet: &mut Vec<Unmet>) {
+pub(super) fn seal(
+    cx: &Context<'_>,
+    view: &IncidentView,
+    b: &EvidenceSealed,
+    unmet: &mut Vec<Unmet>,
+) {
+    if !DECIDING.contains(&cx.role) && cx.role != Role::AuditScribe {
+        unmet.push(Unmet::new(
+            RefusalKind::NotAuthorized,
+            format!("{} may not seal evidence", cx.role),
+            "10, D-025, annex C",
+            "let a deciding role or the Audit Scribe seal it",
+        ));
+    }
+    let record = facts::decisive(view);
+    for piece in b.pieces.iter().filter(|p| record.contains(*p)) {
+        unmet.push(Unmet::new(
+            RefusalKind::AppendOnly,
+            format!("{piece} is part of the record: a decision, a report or the postmortem"),
+            "32.1, 33, D-025",
+            "an embargo delays a postmortem; what was decided stays readable",
+        ));
+    }
     reason(&b.reason, "10, 33, D-025", unmet);
     if b.pieces.is_empty() {
         unmet.push(Unmet::new(

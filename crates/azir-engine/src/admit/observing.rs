@@ -11,8 +11,8 @@ use crate::body::{
 };
 use crate::status;
 
-/// Most restrictions that one list may name (bounded input).
-const RESTRICTIONS_MAX: usize = 10_000;
+/// Most restrictions that one list may name, so that it fits into an event (bounded input).
+const RESTRICTIONS_MAX: usize = 256;
 /// Highest capability (annex D.3).
 const CAPABILITY_MAX: u64 = 4;
 
@@ -63,7 +63,8 @@ pub(super) fn restrictions(cx: &Context<'_>, b: &RestrictionsObserved, unmet: &m
     own_voice(cx, &b.node, unmet);
     proven(b.verified, "restrictions in force", unmet);
     let height = b.hard_final.height;
-    newer(cx.state.restrictions.as_ref().map(|r| r.newest.hard_final.height), height, unmet);
+    let own = cx.state.restrictions.as_ref().and_then(|r| r.lists.get(&b.node));
+    newer(own.map(|l| l.newest.hard_final.height), height, unmet);
     let mut refuse = |kind, what: String, remedy: &str| {
         unmet.push(Unmet::new(kind, what, "7.3, 11.3, annex G", remedy));
     };
@@ -76,9 +77,16 @@ pub(super) fn restrictions(cx: &Context<'_>, b: &RestrictionsObserved, unmet: &m
         refuse(RefusalKind::NotCanonical, "the list is not sorted by object".into(), remedy);
     }
     for r in &b.in_force {
-        if let Err(error) = r.scope.parse::<Scope>() {
-            let remedy = "write kind:id as annex D.1 says";
-            refuse(RefusalKind::ScopeInvalid, format!("{:?}: {error}", r.scope), remedy);
+        match r.scope.parse::<Scope>() {
+            Err(error) => {
+                let remedy = "write kind:id as annex D.1 says";
+                refuse(RefusalKind::ScopeInvalid, format!("{:?}: {error}", r.scope), remedy);
+            }
+            Ok(scope) if scope.kind().is_local() => {
+                let what = format!("{:?} is a scope of own nodes", r.scope);
+                refuse(RefusalKind::ScopeInvalid, what, "list what the protocol restricts");
+            }
+            Ok(_) => {}
         }
         if r.capability == 0 || r.capability > CAPABILITY_MAX {
             let what = format!("{}: capability {}", r.object, r.capability);
@@ -98,8 +106,8 @@ pub(super) fn restrictions(cx: &Context<'_>, b: &RestrictionsObserved, unmet: &m
 pub(super) fn governance(cx: &Context<'_>, b: &GovernanceObserved, unmet: &mut Vec<Unmet>) {
     own_voice(cx, &b.node, unmet);
     proven(b.verified, "verdict on a governance path", unmet);
-    let known = cx.state.governance.get(&b.path).map(|g| g.newest.hard_final.height);
-    newer(known, b.hard_final.height, unmet);
+    let own = cx.state.governance.get(&b.path).filter(|g| g.newest.node == b.node);
+    newer(own.map(|g| g.newest.hard_final.height), b.hard_final.height, unmet);
     cx.held(&b.proof, "comparison", unmet);
     if b.path.parse::<Scope>().ok().is_none_or(|scope| scope.kind() != ScopeKind::GovPath) {
         unmet.push(Unmet::new(
@@ -134,16 +142,16 @@ pub(super) fn status(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unme
             "say why, or publish the derived classes",
         ));
     }
-    let known = cx.state.hard_final();
+    let known = derived.hard_final;
     if let Some(said) = b.hard_final
-        && known.is_none_or(|tip| said.height > tip.height)
+        && known != Some(said)
     {
-        let known = known.map_or("none is verified".to_owned(), |t| format!("{} is", t.height));
+        let known = known.map_or("none is".to_owned(), |t| format!("{} {} is", t.height, t.block));
         unmet.push(Unmet::new(
             RefusalKind::StatusUnproven,
-            format!("height {} is said to be hard-final, {known}", said.height),
+            format!("{} {} is said to be hard-final, {known}", said.height, said.block),
             "31.2, annex K",
-            "name a block that an own node has verified",
+            "name the block that the derived status names",
         ));
     }
 }

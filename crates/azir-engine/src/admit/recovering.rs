@@ -59,11 +59,10 @@ pub(super) fn replayed(
 /// 27.2 step 7: the restrictions that the replay recomputed are those that own nodes apply.
 /// Implements R-27.2-7.
 fn revalidated(cx: &Context<'_>, b: &ReplayReported, unmet: &mut Vec<Unmet>) {
-    let Some(applied) = &cx.state.restrictions else { return };
-    if b.verdict != ReplayVerdict::Match {
+    if b.verdict != ReplayVerdict::Match || !cx.state.restrictions_known() {
         return;
     }
-    let applied: BTreeSet<_> = applied.newest.in_force.iter().map(|r| r.object).collect();
+    let applied: BTreeSet<_> = cx.state.in_force().iter().map(|r| r.object).collect();
     let recomputed: BTreeSet<_> = b.restrictions.iter().flatten().copied().collect();
     let extra = applied.difference(&recomputed).map(|o| format!("{o} is applied, not recomputed"));
     let missing =

@@ -1,5 +1,6 @@
 //! What an incident turns out to be: other severity, other scope, or not real (4, D-030, annex B).
 
+use azir_model::IncidentState;
 use azir_model::lifecycle::Resolution;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{LEADS, Permission};
@@ -24,6 +25,23 @@ pub(super) fn correct(
     unmet: &mut Vec<Unmet>,
 ) {
     reason(&b.reason, "4, D-030", unmet);
+    if view.state == IncidentState::PostmortemPublished {
+        unmet.push(Unmet::new(
+            RefusalKind::AppendOnly,
+            "the postmortem is published: its severity does not move",
+            "5.1, D-030, D-038",
+            "open a new incident that continues this one",
+        ));
+    }
+    let damage = view.network.as_ref().is_some_and(|n| n.newest.damage > 0);
+    if b.severity < view.severity && damage {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "quiet: the damage indicator is positive",
+            "4, D-030",
+            "lower the severity when no damage is seen any more",
+        ));
+    }
     let second = Permission::WithSecond(vec![LEADS.to_vec()]);
     authority::seconded(cx, &second, &view.approvals, unmet);
     if !view.severities.iter().any(|d| d.mark.index == b.entry && !d.wrong) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use azir_ledger::canon;
+use azir_model::IncidentState;
 use azir_model::directive::STATEMENT_PERIODS_MAX;
 use azir_model::phase;
 use azir_model::refusal::{RefusalKind, Unmet};
@@ -93,18 +94,15 @@ fn key_void(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
 
 /// rc4: the list that is acknowledged is the one in finalized state now, line by line.
 fn restrictions_unread(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
-    let Some(known) = &cx.state.restrictions else {
+    if !cx.state.restrictions_known() {
         return Some("no own node has reported the restrictions in finalized state".to_owned());
-    };
+    }
     let CriterionState::Satisfied { proof, .. } = &b.state else { return None };
-    let listed = canon::encode(&known.newest.in_force).ok();
+    let listed = canon::encode(&cx.state.in_force()).ok();
     let shown = cx.objects.get(proof);
-    (shown.is_some() && shown != listed).then(|| {
-        format!(
-            "the acknowledged list is not the one in force at height {}",
-            known.newest.hard_final.height
-        )
-    })
+    let height = cx.state.hard_final().map_or(0, |tip| tip.height);
+    (shown.is_some() && shown != listed)
+        .then(|| format!("the acknowledged list is not the one in force at height {height}"))
 }
 
 /// rc3 reads the report of a replay and nothing that a dashboard shows. Implements R-40.0-8.
@@ -168,6 +166,14 @@ pub(super) fn carry(
     unmet: &mut Vec<Unmet>,
 ) {
     let name = b.subsystem.to_string();
+    if !matches!(view.state, IncidentState::Recovering | IncidentState::Monitoring) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("plan: the incident is {}", view.state),
+            "27.2, 30.1, annex B (T-11)",
+            "begin the recovery by its approved plan first",
+        ));
+    }
     let decided = view.restarts.get(&name).and_then(|r| r.decision);
     if decided != Some(b.decision) {
         unmet.push(Unmet::new(

@@ -1,6 +1,7 @@
 //! Bodies of decision, measures, drafts and status.
 
 use azir_ledger::{Digest, SeenFinal};
+use azir_model::decision::{Order, Output};
 use azir_model::vocab::NodeRole;
 use azir_model::{Choice, Profile};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct DecisionRecorded {
     pub recommended: Profile,
     /// The output's residual harm, one line per channel; must equal the output.
     pub residual: Vec<String>,
+    /// Measures of own nodes that the output applies; must equal the output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apply: Vec<RequestedMeasure>,
     /// Protocol measures that the output asks for; must equal the output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<RequestedMeasure>,
@@ -52,7 +56,7 @@ pub struct MeasureCommanded {
     pub reason: String,
 }
 
-/// A measure that needs a protocol object.
+/// A measure of a decision's output, by choice and scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedMeasure {
@@ -172,20 +176,32 @@ pub struct StatusPublished {
 
 /// The protocol measures that an output asks for, sorted and each once.
 #[must_use]
-pub fn requested_of(output: &azir_model::decision::Output) -> Vec<RequestedMeasure> {
-    let asked = output.request.iter().map(|order| RequestedMeasure {
+pub fn requested_of(output: &Output) -> Vec<RequestedMeasure> {
+    named(&output.request)
+}
+
+/// The measures of own nodes that an output applies, sorted and each once; observing is none.
+#[must_use]
+pub fn applied_of(output: &Output) -> Vec<RequestedMeasure> {
+    let mut applied = named(&output.apply_now);
+    applied.retain(|m| m.choice != Choice::ObserveOnly);
+    applied
+}
+
+fn named(orders: &[Order]) -> Vec<RequestedMeasure> {
+    let named = orders.iter().map(|order| RequestedMeasure {
         choice: order.measure.choice,
         scope: order.measure.scope.to_string(),
     });
-    let mut asked: Vec<_> = asked.collect();
-    asked.sort();
-    asked.dedup();
-    asked
+    let mut named: Vec<_> = named.collect();
+    named.sort();
+    named.dedup();
+    named
 }
 
 /// The recorded residual lines of an output, one per channel.
 #[must_use]
-pub fn residual_lines(output: &azir_model::decision::Output) -> Vec<String> {
+pub fn residual_lines(output: &Output) -> Vec<String> {
     output
         .residual
         .iter()

@@ -17,27 +17,28 @@ pub fn protocol_name(choice: Choice, scope: &str) -> String {
 }
 
 /// State of every protocol measure that this incident asked for or owns, by name: in force only as
-/// finalized state has it (annex G), ended as planned only under a plan that ends it (D-089).
-/// Implements R-11.3-1 and R-11.3-3.
+/// finalized state has it (annex G). What ended is lost, unless the plan is about ending it, or a
+/// decision made since asks for it no more (D-089). Implements R-11.3-1 and R-11.3-3.
 #[must_use]
 pub fn protocol_measures(state: &State, view: &IncidentView) -> BTreeMap<String, MeasureState> {
-    let listed = state.restrictions.iter().flat_map(|r| &r.newest.in_force);
-    let ended = state.restrictions.iter().flat_map(|r| r.ended.values());
-    let mine = |r: &&Restriction| owns(view, r);
     let mut found = BTreeMap::new();
-    for r in ended.filter(mine) {
-        let planned = view.plan.as_ref().is_some_and(|p| p.approved.is_some() && ends(p.mode));
-        let fate = if planned { MeasureState::Ended } else { MeasureState::Lost };
+    for (r, index) in state.ended().into_iter().filter(|(r, _)| owns(view, r)) {
+        let planned = view.plan.as_ref().is_some_and(|p| p.approved.is_some() && ends(p, r));
+        let redecided =
+            view.decision.as_ref().is_some_and(|d| d.mark.index > index) && !requests(view, r);
+        let fate = if planned || redecided { MeasureState::Ended } else { MeasureState::Lost };
         found.insert(protocol_name(r.choice, &r.scope), fate);
     }
-    for r in listed.filter(mine) {
+    for r in state.in_force().into_iter().filter(|r| owns(view, r)) {
         found.insert(protocol_name(r.choice, &r.scope), MeasureState::InForce);
     }
     for asked in view.decision.iter().flat_map(|d| &d.requested) {
         let name = protocol_name(asked.choice, &asked.scope);
         found.entry(name).or_insert_with(|| requested(view, asked));
     }
-    for name in view.withdrawn.keys() {
+    // Without a request its harm goes on: that somebody accepted (guard `inforce`).
+    let accepted = view.decision.as_ref().is_some_and(|d| d.residual_accepted);
+    for name in view.withdrawn.keys().filter(|_| accepted) {
         if let Some(fate) = found.get_mut(name).filter(|s| **s == MeasureState::Requested) {
             *fate = MeasureState::Ended;
         }
@@ -49,33 +50,40 @@ pub fn protocol_measures(state: &State, view: &IncidentView) -> BTreeMap<String,
 /// choice and scope.
 #[must_use]
 pub fn owns(view: &IncidentView, r: &Restriction) -> bool {
-    let mut asked = view.decision.iter().flat_map(|d| &d.requested);
     view.drafts.iter().any(|d| d.object == r.object)
         || r.cites.as_deref() == Some(view.id.to_string().as_str())
-        || asked.any(|a| a.choice == r.choice && a.scope == r.scope)
+        || requests(view, r)
 }
 
-/// Modes whose purpose is that a restriction ends (annex J.1).
-fn ends(mode: RecoveryMode) -> bool {
-    match mode {
-        RecoveryMode::DomainReenable
-        | RecoveryMode::PostEmergencyNormalization
-        | RecoveryMode::ProtocolSafeRestart => true,
+/// True when the decision in force asks for this choice and scope.
+fn requests(view: &IncidentView, r: &Restriction) -> bool {
+    let mut asked = view.decision.iter().flat_map(|d| &d.requested);
+    asked.any(|a| a.choice == r.choice && a.scope == r.scope)
+}
+
+/// True when this plan is about ending this restriction (annex J.1).
+fn ends(plan: &PlanRecord, r: &Restriction) -> bool {
+    match plan.mode {
+        RecoveryMode::DomainReenable => plan.scope == r.scope,
+        RecoveryMode::PostEmergencyNormalization => {
+            plan.scope == r.scope && r.choice == Choice::EmergencyRestriction
+        }
+        // The restart manifest says which restrictions are carried over.
+        RecoveryMode::ProtocolSafeRestart => true,
         RecoveryMode::LocalRebuild
         | RecoveryMode::FinalizedReplay
         | RecoveryMode::SpeculativeBranchReset => false,
     }
 }
 
-/// A restart of the network is in force once its manifest is accepted, and over once the recovery
-/// is done; everything else is a request until finalized state has it.
+/// A request until finalized state has it. A restart of the network has no object that own nodes
+/// list; it is over once the recovery under its manifest is done.
 fn requested(view: &IncidentView, asked: &RequestedMeasure) -> MeasureState {
-    if asked.choice != Choice::RecoveryMode || view.accepted.is_empty() {
-        return MeasureState::Requested;
-    }
-    match &view.recovery {
-        Some(recovery) if recovery.done => MeasureState::Ended,
-        Some(_) | None => MeasureState::InForce,
+    let done = view.recovery.as_ref().is_some_and(|r| r.done) && !view.accepted.is_empty();
+    if asked.choice == Choice::RecoveryMode && done {
+        MeasureState::Ended
+    } else {
+        MeasureState::Requested
     }
 }
 
@@ -107,26 +115,28 @@ pub fn held_measures(state: &State, view: &IncidentView) -> Vec<String> {
 
 /// True when finalized state has, or had, such a restriction of this scope.
 pub(super) fn restricted(state: &State, scope: &str, which: impl Fn(&Restriction) -> bool) -> bool {
-    let Some(known) = &state.restrictions else { return false };
-    let mut all = known.newest.in_force.iter().chain(known.ended.values());
+    let ended = state.ended().into_iter().map(|(r, _)| r);
+    let mut all = state.in_force().into_iter().chain(ended);
     all.any(|r| r.scope == scope && which(r))
 }
 
-/// Restrictions that a recovery of this mode has to see ended, and that still hold (annex J.1).
+/// Restrictions that a recovery of this mode has to see ended, and that still hold (annex J.1):
+/// those of its scope, and those of the whole network that cover it.
 pub(super) fn still_restricted(state: &State, plan: &PlanRecord) -> Vec<String> {
+    let covers = |r: &Restriction| r.scope == plan.scope || r.scope.starts_with("network");
     let matters = |r: &&Restriction| match plan.mode {
-        RecoveryMode::DomainReenable => r.scope == plan.scope,
+        RecoveryMode::DomainReenable => covers(r),
         RecoveryMode::PostEmergencyNormalization => {
-            r.choice == Choice::EmergencyRestriction && r.scope == plan.scope
+            r.choice == Choice::EmergencyRestriction && covers(r)
         }
         RecoveryMode::LocalRebuild
         | RecoveryMode::FinalizedReplay
         | RecoveryMode::SpeculativeBranchReset
         | RecoveryMode::ProtocolSafeRestart => false,
     };
-    let listed = state.restrictions.iter().flat_map(|r| &r.newest.in_force);
     let named = |r: &Restriction| protocol_name(r.choice, &r.scope);
-    listed.filter(matters).map(|r| format!("{} is still in force", named(r))).collect()
+    let held = state.in_force().into_iter().filter(matters);
+    held.map(|r| format!("{} is still in force", named(r))).collect()
 }
 
 /// How the incident ends, with what refutes it and the twin as it stands now.

@@ -25,7 +25,7 @@ use crate::body::{
     IncidentDeclared, IncidentOpened, MeasureCommanded, MeasureReleased, PhaseCarried,
     PostmortemPublished, Question, RecoveryApproved, RecoveryPlanned, RecoveryProduced,
     RecoveryRecorded, ReplayReported, ReplayVerdict, Restriction, RestrictionsObserved,
-    ReviewSigned, RoleAccepted, RoleAssigned, Verified, requested_of, residual_lines,
+    ReviewSigned, RoleAccepted, RoleAssigned, Verified, applied_of, requested_of, residual_lines,
 };
 use crate::postmortem::{self, Fix, FixState, Postmortem};
 use crate::{Body, evidence};
@@ -64,6 +64,7 @@ pub(crate) fn decision(stage: &mut Stage, change: impl FnOnce(&mut Input)) -> De
         profile: recommended,
         recommended,
         residual: residual_lines(&output),
+        apply: applied_of(&output),
         requested: requested_of(&output),
         observe_only: output.apply_now.is_empty() && output.request.is_empty(),
         residual_accepted: true,
@@ -393,9 +394,8 @@ impl Stage {
     pub(crate) fn criterion(&mut self, of: &Subsystem, criterion: Criterion) -> CriterionBody {
         let proof = match criterion {
             Criterion::Restrictions => {
-                let known = self.state().restrictions.as_ref();
-                let list = known.map_or(vec![], |r| r.newest.in_force.clone());
-                self.keep(canon::encode(&list).unwrap())
+                let list = canon::encode(&self.state().in_force()).unwrap();
+                self.keep(list)
             }
             _ => self.keep(format!("proof of {criterion}")),
         };

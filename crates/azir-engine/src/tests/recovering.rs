@@ -42,6 +42,7 @@ fn a_fault_of_one_node_freezes_that_node_only() {
     let frozen = |class, scope: &str| {
         let mut view = stage.view().clone();
         view.class = class;
+        view.duties = [class].into();
         view.scopes = vec![scope.to_owned()];
         crate::facts::not_frozen(stage.state(), &view)
     };

@@ -124,8 +124,7 @@ fn criterion_body(
         Criterion::RootCause => (None, "adversarial equivocation, proven; others excluded"),
         Criterion::Containment => (None, "all measures acknowledged, no damage since"),
         Criterion::Restrictions => {
-            let known = stage.plane.engine().state().restrictions.as_ref();
-            let list = known.map(|r| r.newest.in_force.clone()).unwrap_or_default();
+            let list = stage.plane.engine().state().in_force();
             let bytes = azir_ledger::canon::encode(&list).map_err(DrillError::because)?;
             (Some(stage.plane.store(bytes)), "no restriction in force at hard-final")
         }

@@ -4,7 +4,7 @@ use azir_engine::Body;
 use azir_engine::body::{
     Blast, BlastBasis, BoundRunbook, ConfirmationVerified, DecisionRecorded, DraftKind, DraftMade,
     DraftedMeasure, IncidentDeclared, MeasureCommanded, RoleAccepted, RoleAssigned, StateMoved,
-    StatusPublished, requested_of, residual_lines,
+    StatusPublished, applied_of, requested_of, residual_lines,
 };
 use azir_engine::status::StatusClass;
 use azir_ledger::canon;
@@ -171,6 +171,7 @@ pub(super) fn decide(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillEr
         profile: recommended,
         recommended,
         residual: residual_lines(&output),
+        apply: applied_of(&output),
         requested: requested_of(&output),
         observe_only: false,
         residual_accepted: true,

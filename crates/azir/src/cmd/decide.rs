@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use azir_engine::body::{DecisionRecorded, requested_of, residual_lines};
+use azir_engine::body::{DecisionRecorded, applied_of, requested_of, residual_lines};
 use azir_engine::{Body, IncidentView};
 use azir_ledger::{Digest, SignedEvent, canon};
 use azir_model::advise::{self, Advice, Request, decision_input};
@@ -154,6 +154,7 @@ fn record(
         profile,
         recommended,
         residual: residual_lines(decided),
+        apply: applied_of(decided),
         requested: requested_of(decided),
         observe_only: decided.apply_now.is_empty() && decided.request.is_empty(),
         residual_accepted: asked.accept_residual,

@@ -340,15 +340,32 @@ fn established(w: &mut World, case: &Case) {
     }
 }
 
-/// A preservation receipt over what is held of a scope.
-fn preserve(w: &World, scope: &str) {
+/// A preservation receipt over what is held of a scope: refused before everything that is marked for
+/// pinning is pinned, also what only a confirmed class asks for.
+fn preserve(w: &mut World, scope: &str) {
+    let open = w.ok(&["incident", "show", &w.incident])["pins_missing"].take();
+    let open = open.as_array().unwrap().clone();
+    if !open.is_empty() {
+        let early = receipt(w, scope);
+        let why = [("evidence_missing", "not pinned yet")];
+        w.refused("agent:n1", "evidence.preserved", &early, &why);
+    }
+    for item in &open {
+        let item = item.as_str().unwrap();
+        w.evidence(item, format!("{item}, before anything is rebuilt").as_bytes(), false);
+    }
+    let body = receipt(w, scope);
+    w.act("agent:n1", "evidence.preserved", &body);
+}
+
+fn receipt(w: &World, scope: &str) -> Value {
     let shown = w.shown();
     let items = shown["evidence"].as_object().unwrap().values();
     let held = items.flat_map(|r| r["held"].as_array().unwrap().clone());
     let held: Vec<Descriptor> =
         held.filter(|d| d["source"] == scope).map(|d| serde_json::from_value(d).unwrap()).collect();
     let items = evidence_list_hash(&held).unwrap();
-    w.act("agent:n1", "evidence.preserved", &json!({"scope": scope, "items": items}));
+    json!({"scope": scope, "items": items})
 }
 
 /// The plan of a case.
