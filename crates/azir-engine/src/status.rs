@@ -183,7 +183,7 @@ fn proof_of_life(state: &State, now: Timestamp, facts: &mut Vec<Fact>) {
             let text = format!("hard_final does not rise above {}", said.hard_final.height);
             push(Axis::Network, "no_finality", text);
         }
-        if said.conflicting_hard_final && !settled(state) {
+        if said.conflicting_hard_final {
             let text = format!("{} sees two hard-final histories", said.node);
             push(Axis::Network, "finality_disputed", text);
         }
@@ -191,15 +191,6 @@ fn proof_of_life(state: &State, now: Timestamp, facts: &mut Vec<Fact>) {
             push(Axis::Operator, "store_checksum", format!("the store of {} fails", said.node));
         }
     }
-}
-
-/// True when an incident with conflicting certificates was recovered or closed, so that what nodes
-/// still remember of the conflict is answered.
-fn settled(state: &State) -> bool {
-    let conflict = |v: &&IncidentView| v.confirmations.contains_key("conflicting_certificates");
-    let over = |v: &IncidentView| !is_disputed(v);
-    let mut all = state.incidents.values().filter(conflict).peekable();
-    all.peek().is_some() && all.all(over)
 }
 
 /// The hard-final block that may be shown: the newest, or while finality is disputed the lowest

@@ -1,5 +1,6 @@
 //! Tests of admission, fold and effects on whole logs. Each module is about one part of the rules.
 
+mod attacks;
 mod closing;
 mod containing;
 mod envelope;

@@ -159,11 +159,16 @@ pub fn guards(id: TransitionId, resolution: Resolution) -> Vec<Guard> {
         Resolution::ObserveOnly => G::ObserveOnly,
         Resolution::Real | Resolution::NoAction => G::Reason,
     };
+    // CLOSED means that nothing is held any more (D-035), by whichever way; `refute` asks for it too.
+    let closing = |mut guards: Vec<Guard>| {
+        guards.extend((ground != G::Refute).then_some(G::Released));
+        guards
+    };
     match id {
         T::T01 => vec![G::Declared, G::Scope, G::Runbook, G::Commander],
-        T::T02 => vec![ground, G::Reason],
+        T::T02 => closing(vec![ground, G::Reason]),
         T::T03 => vec![G::Confirm, G::Pin],
-        T::T04 => vec![ground, G::Evidence],
+        T::T04 => closing(vec![ground, G::Evidence]),
         T::T05 => vec![ground, G::Evidence, G::RecoveryState],
         T::T06 => vec![G::Decision],
         T::T07 => vec![ground, G::RecoveryState],

@@ -3,7 +3,7 @@
 use super::containing::{blocks_needed, window};
 use super::{Guard, Met, need, need_kind, nothing_missing};
 use crate::class;
-use crate::lifecycle::facts::{Cause, Facts, MeasureState};
+use crate::lifecycle::facts::{Cause, Facts, Measure, MeasureState};
 use crate::lifecycle::is_small;
 use crate::refusal::RefusalKind;
 use crate::role::LEADS;
@@ -142,7 +142,16 @@ pub fn self_reviewed(facts: &Facts) -> bool {
 pub fn refute(facts: &Facts) -> Met {
     let remedy = "attach the evidence that refutes the incident";
     need(facts.refutation.is_some(), Guard::Refute, || "no refuting evidence".into(), remedy)?;
-    released(facts)
+    // Handing a measure over does not end it: what is refuted holds nobody back.
+    let holds = |m: &&Measure| !m.observes && m.state != MeasureState::Ended;
+    let held: Vec<_> = facts.measures.iter().filter(holds).map(|m| m.name.as_str()).collect();
+    need_kind(
+        held.is_empty(),
+        RefusalKind::MeasureActive,
+        Guard::Refute,
+        || format!("still held: {}", held.join(", ")),
+        "lift each measure before calling the incident refuted",
+    )
 }
 
 /// `twin`: named, open, of the same peak or higher, with the evidence linked.
