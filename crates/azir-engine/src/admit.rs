@@ -150,6 +150,7 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
         (Body::NetworkObserved(b), None, _) => observing::network(cx, b, unmet),
         (Body::RestrictionsObserved(b), None, _) => observing::restrictions(cx, b, unmet),
         (Body::GovernanceObserved(b), None, _) => observing::governance(cx, b, unmet),
+        (Body::MandatesObserved(b), None, _) => observing::mandates(cx, b, unmet),
         (Body::StatusPublished(b), None, _) => {
             observing::may_publish(cx, unmet);
             observing::status(cx, b, unmet);
@@ -181,6 +182,7 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         | Body::KeyRevoked(_)
         | Body::IncidentOpened(_)
         | Body::RestrictionsObserved(_)
+        | Body::MandatesObserved(_)
         | Body::GovernanceObserved(_) => {
             unmet.push(Unmet::new(
                 RefusalKind::InvalidSchema,
@@ -281,6 +283,7 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
         | Body::ScopeChanged(_)
         | Body::RestrictionsObserved(_)
         | Body::GovernanceObserved(_)
+        | Body::MandatesObserved(_)
         | Body::MeasureAcknowledged(_)
         | Body::ConfirmationVerified(_)
         | Body::StateMoved(_)

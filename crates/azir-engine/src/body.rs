@@ -79,6 +79,7 @@ impl Body {
                 | Self::KeyRevoked(_)
                 | Self::RestrictionsObserved(_)
                 | Self::GovernanceObserved(_)
+                | Self::MandatesObserved(_)
         )
     }
 }
@@ -169,6 +170,8 @@ bodies! {
     NetworkObserved(NetworkObserved) = "network.observed",
     /// Every restriction in force at a hard-final height (annex G).
     RestrictionsObserved(RestrictionsObserved) = "restrictions.observed",
+    /// Mandates of own agents in finalized state (annex G).
+    MandatesObserved(MandatesObserved) = "mandates.observed",
     /// What recomputing a governance path gave (D-090).
     GovernanceObserved(GovernanceObserved) = "governance.observed",
     /// Result of a replay.

@@ -150,6 +150,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         Body::NoteAdded(_)
         | Body::StatusPublished(_)
         | Body::RestrictionsObserved(_)
+        | Body::MandatesObserved(_)
         | Body::GovernanceObserved(_) => {}
         Body::IncidentDeclared(b) => {
             view.declared_by_two = declared_by_two(view, event);

@@ -1,16 +1,18 @@
 //! What the phase rules of annex J.3 look at, from gate statements in the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use azir_ledger::Timestamp;
 use azir_model::RecoveryMode;
 use azir_model::phase::{
     AgentFacts, NodePhases, PhaseFacts, PhaseState, Reopened, WaveFacts, dwell_epochs,
 };
-use azir_model::policy::Policy;
+use azir_model::policy::{OwnNode, Policy};
 use azir_model::restart::Subsystem;
+use azir_model::scope::{Scope, ScopeKind};
 use azir_model::vocab::NodeRole;
 
+use crate::body::{Mandate, MandateMode};
 use crate::fold::subsystem;
 use crate::state::State;
 use crate::view::{GateRecord, IncidentView};
@@ -38,14 +40,50 @@ pub fn facts(
         .flatten()
         .map(|role| (role, phase(subsystem(&target.node, role))))
         .collect();
-    let healthy = view.network.as_ref().is_some_and(|n| n.newest.finalizing);
     PhaseFacts {
         subsystem: target.clone(),
         node: NodePhases(node),
         dwell: policy.dwell,
-        // Application domains and mandates are not on this network yet: phase 7 stays shut.
-        agents: AgentFacts { finality_healthy: healthy, ..AgentFacts::default() },
+        agents: agents(state, policy, view),
         wave: wave(state, policy, view, target, epoch_ms, now),
+    }
+}
+
+/// What phase 7 asks for beside the node track: other touched domains, finality, the node tracks of
+/// this operator, and the principal's new authorisation (annex J.3, D-105).
+fn agents(state: &State, policy: &Policy, view: &IncidentView) -> AgentFacts {
+    let of_agents = |scope: &str| {
+        let kind = scope.parse::<Scope>().map(|s| s.kind());
+        matches!(kind, Ok(ScopeKind::Mandate | ScopeKind::AgentClass | ScopeKind::AgentOperator))
+    };
+    let shut = |n: &OwnNode| {
+        let track = n.roles.iter().filter(|r| **r != NodeRole::Agent);
+        let mut names = track.map(|r| subsystem(&n.node, *r));
+        names.any(|name| !state.gates.get(&name).is_some_and(|g| g.open))
+    };
+    let held = state.in_force().into_iter();
+    let held = held.filter(|r| crate::facts::owns(view, r) && !of_agents(&r.scope));
+    AgentFacts {
+        domains_closed: held.map(|r| r.scope.clone()).collect(),
+        finality_healthy: view.network.as_ref().is_some_and(|n| n.newest.finalizing),
+        nodes_unhealthy: policy.nodes.iter().filter(|n| shut(n)).map(|n| n.node.clone()).collect(),
+        mandate_reauthorised: reauthorised(state, view),
+    }
+}
+
+/// Every mandate that the incident is about, or where it names none some mandate, was authorised by
+/// its principal above the trusted checkpoint and is active. Implements R-19.2-7.
+#[must_use]
+pub fn reauthorised(state: &State, view: &IncidentView) -> bool {
+    let Some(trusted) = view.checkpoint else { return false };
+    let anew = |m: &&Mandate| m.mode == MandateMode::Active && m.since > trusted.height;
+    let fresh: BTreeSet<&str> =
+        state.mandates_listed().filter(anew).map(|m| m.mandate.as_str()).collect();
+    let scopes: Vec<Scope> = view.scopes.iter().filter_map(|s| s.parse().ok()).collect();
+    let mut named = scopes.iter().filter(|s| s.kind() == ScopeKind::Mandate).peekable();
+    match named.peek() {
+        None => !fresh.is_empty(),
+        Some(_) => named.all(|s| fresh.contains(s.id())),
     }
 }
 

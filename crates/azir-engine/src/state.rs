@@ -14,8 +14,8 @@ use azir_model::restart::{RestartFile, SignedText};
 use serde::Serialize;
 
 use crate::body::{
-    Body, BoundRunbook, GovernanceObserved, NetworkObserved, Restriction, RestrictionsObserved,
-    StatusPublished,
+    Body, BoundRunbook, GovernanceObserved, Mandate, MandatesObserved, NetworkObserved,
+    Restriction, RestrictionsObserved, StatusPublished,
 };
 use crate::fold;
 use crate::parsed::Parsed;
@@ -129,6 +129,9 @@ pub struct State {
     /// Restrictions in finalized state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restrictions: Option<Restrictions>,
+    /// Newest list of mandates of each node.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mandates: BTreeMap<String, Seen<MandatesObserved>>,
     /// Newest verdict on each governance path.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub governance: BTreeMap<String, Seen<GovernanceObserved>>,
@@ -289,6 +292,12 @@ impl State {
         seen.chain(listed).max_by_key(|tip| tip.height)
     }
 
+    /// Mandates of own agents as nodes that are heard list them.
+    pub fn mandates_listed(&self) -> impl Iterator<Item = &Mandate> {
+        let heard = self.mandates.iter().filter(|(node, _)| self.heard(node));
+        heard.flat_map(|(_, seen)| &seen.newest.mandates)
+    }
+
     /// True when an own node has told which restrictions are in force, be it none.
     #[must_use]
     pub fn restrictions_known(&self) -> bool {
@@ -357,6 +366,9 @@ impl State {
             }
             Body::GovernanceObserved(seen) => {
                 self.governance.insert(seen.path.clone(), Seen { newest: seen.clone(), mark });
+            }
+            Body::MandatesObserved(seen) => {
+                self.mandates.insert(seen.node.clone(), Seen { newest: seen.clone(), mark });
             }
             Body::RestrictionsObserved(seen) => self.restrict(seen, signed.hash(), mark),
             Body::StatusPublished(said) => {

@@ -158,7 +158,8 @@ pub fn derive(state: &State, now: Timestamp) -> Status {
     }
 }
 
-/// Without a fresh proof nothing is healthy (D-112). Of what own nodes say freshly the worst counts:
+/// Without a fresh proof nothing is healthy (D-112). Of what own nodes say freshly the worst
+/// counts:
 /// a chain that does not finalize, certificates that conflict, a store that fails its checksum.
 fn proof_of_life(state: &State, now: Timestamp, facts: &mut Vec<Fact>) {
     let newest = state.observations().map(|seen| seen.mark.at).max();

@@ -452,8 +452,8 @@ pub struct IncidentView {
     /// The incident that this one goes on from (D-038).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continues: Option<IncidentId>,
-    /// Gates whose process began anew while the incident was open, before the evidence of their node
-    /// was preserved (anti-pattern 1): gate and position.
+    /// Gates whose process began anew while the incident was open, before the evidence of their
+    /// node was preserved (anti-pattern 1): gate and position.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unrecorded_restarts: BTreeMap<String, u64>,
     /// Every event about the incident, in log order. Follows from the log, so no hash covers it.

@@ -153,6 +153,11 @@ fn kept_words(body: &Body) -> String {
             b.in_force.len(),
             b.hard_final.height
         ),
+        Body::MandatesObserved(b) => format!(
+            "observes {} mandates at hard-final height {}",
+            b.mandates.len(),
+            b.hard_final.height
+        ),
         Body::GovernanceObserved(b) => format!("recomputes {}: {}", b.path, b.verdict),
         _ => recovery_words(body),
     }

@@ -292,6 +292,9 @@ pub(crate) enum IncidentWhat {
         /// Proposed severity, for example SEV_3_HIGH
         #[arg(long)]
         severity: Severity,
+        /// Closed incident that this one goes on from, or the beginning of its id
+        #[arg(long, value_name = "ID")]
+        continues: Option<String>,
         /// Affected scope, for example node:n1/notary; may be repeated
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,

@@ -107,8 +107,10 @@ fn decide(talk: cmd::Talk, command: Command) -> Result<(), CliError> {
 
 fn incident(talk: cmd::Talk, data: &Path, what: IncidentWhat) -> Result<(), CliError> {
     match what {
-        IncidentWhat::Open { class, severity, scopes, author } => {
-            cmd::incident::open(talk, data, class, severity, &scopes, &author)
+        IncidentWhat::Open { class, severity, continues, scopes, author } => {
+            let continues = continues.map(|id| cmd::incident::id_of(data, &id)).transpose()?;
+            let proposed = cmd::incident::Proposed { class, severity, continues, scopes };
+            cmd::incident::open(talk, data, proposed, &author)
         }
         IncidentWhat::List => cmd::incident::list(talk, data),
         IncidentWhat::Show { id } => cmd::incident::show(talk, data, &id),

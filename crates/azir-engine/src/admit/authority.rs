@@ -125,6 +125,7 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         | Body::NetworkObserved(_)
         | Body::MeasureAcknowledged(_)
         | Body::RestrictionsObserved(_)
+        | Body::MandatesObserved(_)
         | Body::GovernanceObserved(_) => return Asks::Machine,
         Body::AttemptRefused(_) => return Asks::Server,
         Body::RoleAccepted(_) | Body::ApprovalGiven(_) | Body::Run(_) => {

@@ -7,7 +7,8 @@ use azir_model::{IncidentClass, Severity};
 
 use super::Context;
 use crate::body::{
-    GovernanceObserved, NetworkObserved, RestrictionsObserved, StatusPublished, Verified,
+    GovernanceObserved, MandatesObserved, NetworkObserved, RestrictionsObserved, StatusPublished,
+    Verified,
 };
 use crate::status;
 
@@ -99,6 +100,33 @@ pub(super) fn restrictions(cx: &Context<'_>, b: &RestrictionsObserved, unmet: &m
                 "list what is in force at that hard-final block",
             );
         }
+    }
+}
+
+/// `mandates.observed`: sorted, at most as many as fit, in force at their own height.
+pub(super) fn mandates(cx: &Context<'_>, b: &MandatesObserved, unmet: &mut Vec<Unmet>) {
+    own_voice(cx, &b.node, unmet);
+    proven(b.verified, "mandates", unmet);
+    let own = cx.state.mandates.get(&b.node).map(|m| m.newest.hard_final.height);
+    newer(own, b.hard_final.height, unmet);
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "19.2, annex G", remedy));
+    };
+    if b.mandates.len() > RESTRICTIONS_MAX {
+        let remedy = "list the mandates of own agents";
+        refuse(RefusalKind::InvalidSchema, format!("more than {RESTRICTIONS_MAX}"), remedy);
+    }
+    if !b.mandates.is_sorted_by(|a, b| a.mandate < b.mandate) {
+        let remedy = "sort by mandate, each once";
+        refuse(RefusalKind::NotCanonical, "the list is not sorted".into(), remedy);
+    }
+    for m in b.mandates.iter().filter(|m| m.since > b.hard_final.height) {
+        let remedy = "list what is finalized at that block";
+        refuse(
+            RefusalKind::NotFinalized,
+            format!("{} is of height {}", m.mandate, m.since),
+            remedy,
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use azir_model::phase;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::restart::{self, Criterion, CriterionBody, CriterionState, RestartDecisionBody};
 use azir_model::role::Duty;
+use azir_model::vocab::NodeRole;
 
 use super::{Context, roles};
 use crate::body::{PhaseCarried, ReplayVerdict};
@@ -48,7 +49,14 @@ pub(super) fn criterion(
         Criterion::Keys => key_void(cx, b),
         Criterion::Reviews => {
             let unapproved = view.plan.as_ref().is_some_and(|p| p.approved.is_none());
-            unapproved.then(|| "the recovery plan is not approved".to_owned())
+            let agent = b.subsystem.role == NodeRole::Agent;
+            if unapproved {
+                Some("the recovery plan is not approved".to_owned())
+            } else if agent && !crate::phases::reauthorised(cx.state, view) {
+                Some("the mandate is not re-authorised by a finalized object".to_owned())
+            } else {
+                None
+            }
         }
         Criterion::Telemetry => {
             let damaged = view.network.as_ref().is_some_and(|n| !n.newest.store_ok);

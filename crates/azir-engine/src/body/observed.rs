@@ -120,3 +120,43 @@ pub struct GovernanceObserved {
     /// What was compared, in the vault.
     pub proof: Digest,
 }
+
+azir_model::wire_enum! {
+    /// Mode of a mandate in finalized state (annex G).
+    pub enum MandateMode {
+        /// Every action within its caps.
+        Active = "active",
+        /// Annex H.
+        ExitOnly = "exit_only",
+        /// None.
+        Halted = "halted",
+    }
+}
+
+/// A mandate in finalized state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mandate {
+    /// Its name, as in the scope `mandate:<name>`.
+    pub mandate: String,
+    /// SHA-256 of its principal's newest authorisation.
+    pub object: Digest,
+    /// Height from which that authorisation holds.
+    pub since: u64,
+    /// Its mode.
+    pub mode: MandateMode,
+}
+
+/// Body of `mandates.observed`: the mandates of own agents at one hard-final height.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MandatesObserved {
+    /// Node that verified.
+    pub node: String,
+    /// The block at which these entries stand.
+    pub hard_final: SeenFinal,
+    /// How it is known.
+    pub verified: Verified,
+    /// Sorted by mandate, each once.
+    pub mandates: Vec<Mandate>,
+}

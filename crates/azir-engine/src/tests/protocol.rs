@@ -132,8 +132,8 @@ fn every_measure_says_how_it_ends() {
     assert!(local.into_iter().all(|f| f.ends.as_deref() == Some("by a restart decision")));
 }
 
-/// R-20.2-5, R-20.3-1: an anomalous path is shown, and nothing is drafted on it; a draft on a path that
-/// is not in doubt is.
+/// R-20.2-5, R-20.3-1: an anomalous path is shown, and nothing is drafted on it; a draft on a
+/// path that is not in doubt is.
 #[test]
 fn an_anomalous_path_is_shown_and_not_used() {
     let mut stage = at(S::Confirmed);
@@ -438,7 +438,40 @@ fn a_plan_names_the_review_and_the_claims_that_its_class_owes() {
     stage.act(Role::RecoveryOperator, &claims);
 }
 
-/// R-2.3-4: nothing that changes a gate, drafts, pins, replays or reopens stands outside an incident.
+/// R-19.2-7: an agent gate comes back only under an authorisation that its principal gave above the
+/// trusted checkpoint.
+#[test]
+fn a_mandate_is_authorised_anew_before_its_agents_return() {
+    use crate::body::{Mandate, MandateMode, MandatesObserved};
+    let mut stage = at(S::Stabilized);
+    stage.establish();
+    let told = |stage: &mut Stage, since: u64, mode, verified| {
+        let hard_final = SeenFinal { height: stage.height, block: Digest::of(b"tip") };
+        let (mandate, object) = ("m1".to_owned(), Digest::of(b"authorisation"));
+        let mandates = vec![Mandate { mandate, object, since, mode }];
+        let node = "n1".to_owned();
+        Body::MandatesObserved(MandatesObserved { node, hard_final, verified, mandates })
+    };
+    let sure = Verified::Cryptographic;
+    let trusted = stage.view().checkpoint.unwrap().height;
+    let anew = |stage: &Stage| crate::phases::reauthorised(stage.state(), stage.view());
+    let said = told(&mut stage, trusted + 1, MandateMode::Active, Verified::Asserted);
+    only(&stage.machine_refused("agent:n1", &said), K::LabelUnproven, "mandates");
+    let early = told(&mut stage, 1 << 40, MandateMode::Active, sure);
+    only(&stage.machine_refused("agent:n1", &early), K::NotFinalized, "m1");
+    for (since, mode) in [(trusted, MandateMode::Active), (trusted + 1, MandateMode::ExitOnly)] {
+        let old = told(&mut stage, since, mode, sure);
+        stage.machine("agent:n1", &old);
+        assert!(!anew(&stage), "{mode}");
+        stage.wait(1);
+    }
+    let new = told(&mut stage, trusted + 1, MandateMode::Active, sure);
+    stage.machine("agent:n1", &new);
+    assert!(anew(&stage));
+}
+
+/// R-2.3-4: nothing that changes a gate, drafts, pins, replays or reopens stands outside an
+/// incident.
 #[test]
 fn nothing_acts_outside_an_incident() {
     let mut stage = at(S::Stabilized);
@@ -462,7 +495,8 @@ fn nothing_acts_outside_an_incident() {
     }
 }
 
-/// R-17.2-2, R-18.2-5: what an incident is about stands in the status, whatever kinds of scope it has.
+/// R-17.2-2, R-18.2-5: what an incident is about stands in the status, whatever kinds of scope
+/// it has.
 #[test]
 fn the_status_says_what_is_affected() {
     let mut stage = at(S::Triaged);

@@ -325,8 +325,8 @@ fn d_9_an_unsafe_domain_goes_to_exit_only() {
     }
 }
 
-/// R-18.3-1: D.9, cheap fee exploit: a cheap and repeatable one lifts the recommended profile, and the
-/// predicate still decides about the draft.
+/// R-18.3-1: D.9, cheap fee exploit: a cheap and repeatable one lifts the recommended profile,
+/// and the predicate still decides about the draft.
 #[test]
 fn d_9_a_cheap_fee_exploit_restricts_the_fee_subsystem() {
     let mut input = base(C::Economic, S::Sev4Critical, 4);

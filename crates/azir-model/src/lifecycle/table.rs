@@ -159,7 +159,8 @@ pub fn guards(id: TransitionId, resolution: Resolution) -> Vec<Guard> {
         Resolution::ObserveOnly => G::ObserveOnly,
         Resolution::Real | Resolution::NoAction => G::Reason,
     };
-    // CLOSED means that nothing is held any more (D-035), by whichever way; `refute` asks for it too.
+    // CLOSED means that nothing is held any more (D-035), by whichever way; `refute` asks for it
+    // too.
     let closing = |mut guards: Vec<Guard>| {
         guards.extend((ground != G::Refute).then_some(G::Released));
         guards

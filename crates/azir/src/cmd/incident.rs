@@ -19,18 +19,25 @@ use super::{Talk, say};
 use crate::error::CliError;
 use crate::host::{Host, now};
 
+/// What is proposed when an incident is opened.
+pub(crate) struct Proposed {
+    pub(crate) class: IncidentClass,
+    pub(crate) severity: Severity,
+    /// The closed incident that this one goes on from.
+    pub(crate) continues: Option<Digest>,
+    pub(crate) scopes: Vec<String>,
+}
+
 /// Opens an incident by hand.
 pub(crate) fn open(
     talk: Talk,
     data: &Path,
-    class: IncidentClass,
-    severity: Severity,
-    scopes: &[String],
+    proposed: Proposed,
     author: &Author,
 ) -> Result<(), CliError> {
     let role = author.role()?;
     let mut host = Host::open(data)?;
-    let mut scopes = scopes.to_vec();
+    let Proposed { class, severity, continues, mut scopes } = proposed;
     scopes.sort();
     scopes.dedup();
     let internal = |e: azir_ledger::CanonError| CliError::Internal(e.to_string());
@@ -48,8 +55,12 @@ pub(crate) fn open(
         status: IncidentState::Detected,
     };
     let id = record.id().map_err(internal)?;
-    let body =
-        Body::IncidentOpened(IncidentOpened { record, scopes, evidence: vec![], continues: None });
+    let body = Body::IncidentOpened(IncidentOpened {
+        record,
+        scopes,
+        evidence: vec![],
+        continues: continues.map(IncidentId),
+    });
     let event = host.event(Some(id.0), &author.actor, role, &body);
     finish(talk, &mut host, &event, author)
 }

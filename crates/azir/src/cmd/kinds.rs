@@ -25,6 +25,7 @@ const TITLES: &[(&str, &str)] = &[
     ("incident.resolved", "state how the incident is to be resolved"),
     ("key.revoked", "revoke a key"),
     ("log.created", "begin a log"),
+    ("mandates.observed", "a node tells which mandates are finalized"),
     ("manifest.accepted", "accept a restart manifest"),
     ("measure.acknowledged", "a node says that it applies a measure"),
     ("measure.commanded", "close gates of an own node"),

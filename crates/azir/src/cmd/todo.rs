@@ -244,13 +244,14 @@ mod tests {
     use azir_runbook::event::RunEventKind;
 
     /// What machines, the server or other commands say.
-    const OF_OTHERS: [&str; 10] = [
+    const OF_OTHERS: [&str; 11] = [
         "approval.given",
         "attempt.refused",
         "gate.stated",
         "governance.observed",
         "incident.opened",
         "log.created",
+        "mandates.observed",
         "measure.acknowledged",
         "network.observed",
         "restrictions.observed",

@@ -163,8 +163,7 @@ pub(crate) const AGENT: Case = Case {
     }),
     cause: ("mandate_too_wide", Some("ops_failure"), None),
     recovery: Recovery::Plan("RM_DOMAIN_REENABLE", "mandate:m4", &[]),
-    // Phase 7 waits for a mandate that its principal re-authorised in a finalized object.
-    left: &["n1/agent"],
+    left: &[],
     ..PLAIN
 };
 

@@ -260,10 +260,11 @@ fn economic_from_opening_to_postmortem() {
     whole(&ECONOMIC);
 }
 
+/// R-19.2-7: the agent gate comes back last, under the principal's new authorisation.
 #[test]
 fn agent_from_opening_to_postmortem() {
     let Some((w, _)) = whole(&AGENT) else { return };
-    assert!(w.shown()["handed"]["agent-n1"].is_object());
+    assert!(w.shown()["measures"]["agent-n1"]["released"].is_object());
 }
 
 pub(crate) fn in_governance(w: &mut World, _case: &Case, at: At) {

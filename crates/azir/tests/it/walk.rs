@@ -340,8 +340,8 @@ fn established(w: &mut World, case: &Case) {
     }
 }
 
-/// A preservation receipt over what is held of a scope: refused before everything that is marked for
-/// pinning is pinned, also what only a confirmed class asks for.
+/// A preservation receipt over what is held of a scope: refused before everything that is marked
+/// for pinning is pinned, also what only a confirmed class asks for.
 fn preserve(w: &mut World, scope: &str) {
     let open = w.ok(&["incident", "show", &w.incident])["pins_missing"].take();
     let open = open.as_array().unwrap().clone();
@@ -438,11 +438,33 @@ fn gates_back(w: &mut World, case: &Case) {
         if case.left.contains(&gate.as_str()) {
             continue;
         }
+        if gate.ends_with("/agent") {
+            authorised_anew(w, case, &gate);
+        }
         restart(w, case, &gate);
         let refused = w.carry_orders();
         assert!(refused.is_empty(), "{refused:?}");
         assert!(w.signs(&gate, format!("after the restart of {gate}").as_bytes()), "{gate}");
     }
+}
+
+/// Phase 7 waits for the principal's new authorisation in finalized state (R-19.2-7).
+fn authorised_anew(w: &mut World, case: &Case, gate: &str) {
+    let proof = w.keep("approvals of the runbook");
+    let rc6 = criterion(gate, "rc6", &proof);
+    w.refused("IC", "criterion.signed", &rc6, &[("criteria_unmet", "rc6: the mandate")]);
+    w.observe(0);
+    let height = w.tip()["height"].as_u64().unwrap();
+    let names = case.scopes.iter().filter_map(|s| s.strip_prefix("mandate:"));
+    let mandates: Vec<_> = names
+        .map(|name| {
+            json!({"mandate": name, "object": Digest::of(b"new authorisation"),
+                "since": height - 1, "mode": "active"})
+        })
+        .collect();
+    let seen = json!({"node": "n1", "hard_final": w.tip(), "verified": "cryptographic",
+        "mandates": mandates});
+    w.machine("agent:n1", "mandates.observed", &seen);
 }
 
 /// Node and role, as restart events name them.
@@ -510,6 +532,9 @@ pub(crate) fn decide_restart(w: &mut World, case: &Case, gate: &str) -> String {
     let body = decision(w, gate, criteria);
     if gate.ends_with("/notary") {
         return w.seconded("IC", "restart.decided", &body, &["CL"]);
+    }
+    if gate.ends_with("/agent") {
+        return w.seconded("IC", "restart.decided", &body, &["EL"]);
     }
     w.act("IC", "restart.decided", &body)
 }

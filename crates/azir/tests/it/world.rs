@@ -288,7 +288,7 @@ impl World {
         if self.calm {
             return;
         }
-        let about = !matches!(kind, "restrictions.observed" | "key.revoked");
+        let about = !matches!(kind, "restrictions.observed" | "mandates.observed" | "key.revoked");
         let what = format!("{who} {kind} {body}");
         self.unchanged(why, &what, |w| w.try_act(who, kind, body, about));
     }
