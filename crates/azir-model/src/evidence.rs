@@ -15,7 +15,7 @@ mod secret;
 
 pub use items::{Item, ItemRow};
 pub use preserve::{LossWaiver, PreservationReceipt, Preserved, preserved};
-pub use secret::{KEY_SCAN_BYTES_MAX, private_key_format};
+pub use secret::{KEY_SCAN_BYTES_MAX, MACHINE_SEED_MARK, private_key_format};
 
 /// Tag of [`evidence_list_hash`].
 pub const EVIDENCE_TAG: &str = "AZ:EVIDENCE:";

@@ -102,3 +102,15 @@ pub(crate) fn input_text(path: &Path) -> Result<String, CliError> {
         CliError::content(path, format!("no text: byte {at} is not UTF-8"))
     })
 }
+
+/// Longest reason of a TOML error that is told, in characters.
+const REASON_CHARS_MAX: usize = 200;
+
+/// What is wrong with a TOML file, by its line. The line itself may hold a secret or be endless, so
+/// it is not shown.
+pub(crate) fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let reason: String = error.message().chars().take(REASON_CHARS_MAX).collect();
+    format!("line {line}: {reason}")
+}

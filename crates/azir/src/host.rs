@@ -17,6 +17,7 @@ use azir_ledger::event::EVENT_SCHEMA;
 use azir_ledger::note::{SignedNote, VerifierKey};
 use azir_ledger::{Digest, Entry, Event, MachineKey, SignedEvent, Timestamp, canon, checkpoint};
 use azir_model::directive::{LogPoint, Sealable, Signed};
+use azir_model::evidence::MACHINE_SEED_MARK;
 use azir_model::policy::{Machine, Policy};
 use azir_store::durable::DiskError;
 use azir_store::head::Head;
@@ -364,9 +365,9 @@ pub(crate) fn new_seed() -> Result<[u8; 32], CliError> {
 
 /// Makes the key file of a machine, readable by its owner only.
 pub(crate) fn write_key(path: &Path, seed: &[u8; 32]) -> Result<(), CliError> {
-    let hex: String = seed.iter().map(|b| format!("{b:02x}")).collect();
+    let text = format!("{MACHINE_SEED_MARK}{}", Digest(*seed));
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut f| f.write_all(hex.as_bytes()).and_then(|()| f.sync_all()));
+    let written = file.and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()));
     written.map_err(|e| CliError::write(path, e))
 }
 
@@ -390,8 +391,16 @@ pub(crate) fn patient<T, E>(
 
 fn read_key(path: &Path) -> Result<MachineKey, CliError> {
     let text = std::fs::read_to_string(path).map_err(|e| CliError::read(path, e))?;
-    let seed: Digest = text.trim().parse().map_err(|e| CliError::content(path, e))?;
+    let seed = bare_seed(&text).parse::<Digest>();
+    // The text is a secret: an error names the file and never what stands in it.
+    let seed = seed.map_err(|_| CliError::content(path, "no seed: the mark and 64 hex digits"))?;
     Ok(MachineKey::from_seed(seed.0))
+}
+
+/// The digits of a seed file, with or without its mark.
+pub(crate) fn bare_seed(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix(MACHINE_SEED_MARK).unwrap_or(text)
 }
 
 /// Where a deployment is kept when nothing else is said.

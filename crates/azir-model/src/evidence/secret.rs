@@ -3,8 +3,12 @@
 /// How many leading bytes of a file [`private_key_format`] reads.
 pub const KEY_SCAN_BYTES_MAX: usize = 1 << 20;
 
+/// What every seed file of a machine begins with, so that it is recognised wherever it turns up.
+pub const MACHINE_SEED_MARK: &str = "AZIR-MACHINE-SEED-1:";
+
 /// Known formats of private keys: a name, and texts that all occur in such a file.
-const FORMATS: [(&str, &[&str]); 9] = [
+const FORMATS: [(&str, &[&str]); 10] = [
+    ("azir private key of a machine", &[MACHINE_SEED_MARK]),
     ("OpenSSH private key", &["-----BEGIN OPENSSH PRIVATE KEY-----"]),
     ("PKCS#8 private key", &["-----BEGIN PRIVATE KEY-----"]),
     ("encrypted PKCS#8 private key", &["-----BEGIN ENCRYPTED PRIVATE KEY-----"]),

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{Talk, input, input_text, say, strict};
 use crate::error::CliError;
-use crate::host::Host;
+use crate::host::{Host, bare_seed};
 
 /// Who acts, and how the signature is made.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,6 +75,42 @@ pub(crate) fn role_of<'r>(actor: &str, role: &'r str) -> Result<Option<&'r str>,
     }
 }
 
+/// Words with which `azir do` leaves room for what a person says.
+pub(crate) const PLACEHOLDERS: [&str; 20] = [
+    "CANDIDATE",
+    "ENTRY CONDITION",
+    "EXIT CRITERION",
+    "FAMILY",
+    "FINDING",
+    "HASH",
+    "HOW IT WAS FOUND OUT",
+    "HOW THE REST IS COVERED",
+    "OTHER",
+    "OUTPUT",
+    "OWNER",
+    "SCOPE",
+    "TEXT",
+    "WHAT IT SHOWS",
+    "WHAT WAS DONE",
+    "WHAT WAS FOUND",
+    "WHAT WAS TRIED",
+    "WHO",
+    "WHY",
+    "WHY NOTHING HAS TO BE RECOVERED",
+];
+
+/// A placeholder that was left in a body would be signed for good.
+fn filled_in(value: &Value) -> Result<(), CliError> {
+    match value {
+        Value::String(text) if PLACEHOLDERS.contains(&text.as_str()) => {
+            Err(CliError::Usage(format!("--body: {text} stands for what you say; fill it in")))
+        }
+        Value::Array(items) => items.iter().try_for_each(filled_in),
+        Value::Object(members) => members.values().try_for_each(filled_in),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
 /// A key that signs events.
 pub(crate) enum Key {
     /// Of a person.
@@ -127,6 +163,7 @@ pub(crate) fn run(
     let role = author.role()?;
     let value = strict::json(&text)
         .map_err(|e| CliError::Usage(format!("--body is not the JSON of an act: {e}")))?;
+    filled_in(&value)?;
     let body = parsed(kind, &value)?;
     let mut host = Host::open(data)?;
     let event = host.event(incident, &author.actor, role, &body);
@@ -189,7 +226,7 @@ fn foreign(text: &str) -> Option<&'static str> {
 /// Reads a seed file of a machine: 64 hex digits.
 pub(crate) fn machine_key(file: &Path) -> Result<MachineKey, CliError> {
     let text = input_text(file)?;
-    let seed: Digest = text.trim().parse().map_err(|_| {
+    let seed: Digest = bare_seed(&text).parse().map_err(|_| {
         CliError::content(file, "no seed of a machine: 64 hex digits, as `azir machine new` writes")
     })?;
     Ok(MachineKey::from_seed(seed.0))
@@ -337,7 +374,9 @@ fn told(
     let incident = signed.event().subject;
     let kind = signed.event().kind.clone();
     let hash = signed.hash();
+    let before = host.engine().state().size;
     let (index, orders) = host.submit(signed)?;
+    let again = index < before;
     if talk.json {
         let orders: Vec<_> = orders.iter().map(words).collect();
         let mut value = serde_json::json!({"index": index, "event": hash, "incident": incident,
@@ -345,9 +384,13 @@ fn told(
         if !given.is_empty() {
             value["approvals"] = given.into();
         }
+        if again {
+            value["already_in_log"] = true.into();
+        }
         return say(&format!("{value}\n"));
     }
-    text.push_str(&format!("entry {index}: {kind}, event {hash}\n"));
+    let already = if again { "already in the log, " } else { "" };
+    text.push_str(&format!("{already}entry {index}: {kind}, event {hash}\n"));
     for order in &orders {
         text.push_str(&format!("order: {}\n", words(order)));
     }
@@ -359,7 +402,8 @@ pub(crate) fn words(order: &Order) -> String {
     match order {
         Order::Close(c) => {
             let roles: Vec<_> = c.roles.iter().map(ToString::to_string).collect();
-            format!("close {} {} for measure {}", c.node, roles.join(","), c.measure)
+            let (node, measure, incident) = (&c.node, &c.measure, c.incident.0.short());
+            format!("close {node} {} for measure {measure} of {incident}", roles.join(","))
         }
         Order::Reopen(r) => format!("reopen {}/{} by decision {}", r.node, r.role, r.decision),
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use azir_model::advise::{Advice, Request};
 
-use super::{Talk, say, strict};
+use super::{Talk, say, strict, toml_fault};
 use crate::error::CliError;
 
 /// Largest file that is read, in bytes.
@@ -57,7 +57,8 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<serde_json::Value, CliErr
     if text.trim_start().starts_with('{') {
         return strict::json(text).map_err(|e| CliError::content(file, e));
     }
-    let table: toml::Table = text.parse().map_err(|e| CliError::content(file, e))?;
+    let table: toml::Table =
+        text.parse().map_err(|e| CliError::content(file, toml_fault(text, &e)))?;
     Ok(convert(toml::Value::Table(table)))
 }
 

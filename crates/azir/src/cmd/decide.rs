@@ -86,6 +86,13 @@ pub(crate) fn run(
 /// The input of the incident, its decision, and the event's members copied from it.
 fn make(view: &IncidentView, asked: &Asked) -> Result<Decided, CliError> {
     let value = parse(&asked.file, &read(&asked.file)?)?;
+    if value.as_object().is_some_and(serde_json::Map::is_empty) {
+        return Err(CliError::content(
+            &asked.file,
+            "answers no question: an empty situation would decide to observe only; see \
+             docs/advise.md for its members",
+        ));
+    }
     let request = Request::from_value(&value).map_err(CliError::Refused)?;
     let (mut input, situation) = match request {
         Request::Situation(_) if asked.full => {

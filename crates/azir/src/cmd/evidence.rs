@@ -29,7 +29,7 @@ use self::upload::{Piece, Upload};
 use super::act::Author;
 use super::{Talk, input_text, say};
 use crate::error::CliError;
-use crate::host::{Host, patient};
+use crate::host::{Host, bare_seed, patient};
 
 /// What to do with evidence.
 #[derive(clap::Subcommand, Debug)]
@@ -142,7 +142,7 @@ fn uploading(talk: Talk, data: &Path, identity: &Digest) -> Result<Upload, CliEr
     );
     let resume = Resume::open(data, identity)?;
     // Without a readable seed the deployment did not open before.
-    let seed = input_text(&data.join("keys/server.seed"))?.trim().to_owned();
+    let seed = bare_seed(&input_text(&data.join("keys/server.seed"))?).to_owned();
     let vault = vault.map_err(|e| CliError::write(&dir, e))?;
     Ok(Upload { talk, vault, seed, resume, notes: Vec::new() })
 }

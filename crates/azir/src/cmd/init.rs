@@ -11,7 +11,7 @@ use azir_model::policy::{
 use azir_model::{Role, Severity};
 use serde::Deserialize;
 
-use super::{Talk, input_text, say};
+use super::{Talk, input_text, say, toml_fault};
 use crate::error::CliError;
 use crate::host::Host;
 
@@ -182,7 +182,7 @@ pub(crate) fn run(talk: Talk, name: &str, roster: &Path, data: &Path) -> Result<
 
 /// The policy that a roster file stands for; what is wrong is named with its line.
 fn policy(text: &str) -> Result<Policy, String> {
-    let file: Roster = toml::from_str(text).map_err(|e| e.to_string())?;
+    let file: Roster = toml::from_str(text).map_err(|e| toml_fault(text, &e))?;
     let mut people = Vec::new();
     for person in file.person {
         let key = key(&person)?;

@@ -21,7 +21,7 @@ use trial::{Actor, CONTENT, Trial};
 use super::incident::id_of;
 use super::{Talk, say};
 use crate::error::CliError;
-use crate::host::{Host, now};
+use crate::host::{Host, default_dir, now};
 
 /// What stands between an actor and an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ struct Agenda<'a> {
     overdue: Vec<Overdue>,
     actors: Vec<Actor>,
     judged: Vec<Judged>,
+    /// Directory of the deployment, where it is not the usual one.
+    place: Option<String>,
 }
 
 /// Shows the agenda of one person, or of everybody who holds a role.
@@ -91,7 +93,8 @@ pub(crate) fn run(
         .collect();
     // What is due comes first; otherwise acts stay in the order in which an incident goes.
     judged.sort_by_key(|j| !j.overdue);
-    let agenda = Agenda { view, overdue, actors, judged };
+    let place = (data != default_dir()).then(|| data.display().to_string());
+    let agenda = Agenda { view, overdue, actors, judged, place };
     if talk.json {
         return say(&format!("{:#}\n", as_json(&agenda)));
     }
@@ -211,7 +214,7 @@ fn as_json(agenda: &Agenda<'_>) -> serde_json::Value {
                     };
                     json!({"actor": actor.person, "role": actor.role, "standing": word,
                         "second": second, "unmet": unmet,
-                        "commands": lines(agenda.view, &j.act, actor, standing)})
+                        "commands": lines(agenda, &j.act, actor, standing)})
                 })
                 .collect();
             json!({"act": j.act.title, "type": j.act.kind, "overdue": j.overdue,
@@ -223,8 +226,9 @@ fn as_json(agenda: &Agenda<'_>) -> serde_json::Value {
 }
 
 /// Each command on one line.
-fn lines(view: &IncidentView, act: &Act, actor: &Actor, standing: &Standing) -> Vec<String> {
-    let commands = words::commands(view, act, actor, standing);
+fn lines(agenda: &Agenda<'_>, act: &Act, actor: &Actor, standing: &Standing) -> Vec<String> {
+    let place = agenda.place.as_deref();
+    let commands = words::commands(agenda.view, act, actor, standing, place);
     commands.into_iter().map(|words| words.join(" ")).collect()
 }
 
@@ -257,6 +261,26 @@ mod tests {
         "restrictions.observed",
         "step.deadline_fired",
     ];
+
+    #[test]
+    fn every_word_that_stands_for_what_a_person_says_is_refused_as_a_body() {
+        let offered = [
+            include_str!("todo/acts.rs"),
+            include_str!("todo/acts/run.rs"),
+            include_str!("todo/acts/recovery.rs"),
+        ]
+        .concat();
+        let upper = |w: &&str| {
+            w.len() > 2
+                && w.chars().all(|c| c.is_ascii_uppercase() || c == ' ')
+                && !w.starts_with(' ')
+        };
+        for word in offered.split('"').filter(upper) {
+            // Files stand in words of a command, not in a body.
+            let known = word == "FILE" || crate::cmd::act::PLACEHOLDERS.contains(&word);
+            assert!(known, "{word}");
+        }
+    }
 
     #[test]
     fn every_kind_of_event_is_offered_or_is_not_an_act_of_people_on_an_incident() {

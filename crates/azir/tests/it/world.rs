@@ -70,6 +70,12 @@ pub(crate) fn utc() -> Timestamp {
     Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap())
 }
 
+/// The seed behind its mark.
+fn digits(text: &str) -> [u8; 32] {
+    let mark = azir_model::evidence::MACHINE_SEED_MARK;
+    text.strip_prefix(mark).unwrap().parse::<Digest>().unwrap().0
+}
+
 /// The file of a machine's seed.
 fn seed(id: &str) -> String {
     format!("{}.seed", id.replace([':', '/'], "-"))
@@ -496,7 +502,7 @@ impl World {
             facts_max_age_ms: u64::MAX,
         };
         let hex = std::fs::read_to_string(self.at(&seed(&format!("gate:{name}")))).unwrap();
-        let identity = MachineKey::from_seed(hex.trim().parse::<Digest>().unwrap().0);
+        let identity = MachineKey::from_seed(digits(&hex));
         let guarded = MachineKey::from_seed(Digest::of(format!("guarded {name}").as_bytes()).0);
         let keys = Keys { role: guarded, identity };
         let mut disk = MemoryDurable::new();
@@ -541,7 +547,7 @@ impl World {
     /// restart decision stands behind it.
     pub(crate) fn forced(&mut self, gate: &str) -> Refusal {
         let hex = std::fs::read_to_string(self.at("azir-data/keys/server.seed")).unwrap();
-        let server = MachineKey::from_seed(hex.trim().parse::<Digest>().unwrap().0);
+        let server = MachineKey::from_seed(digits(&hex));
         let (node, role) = parts(gate);
         let now = now(&mut self.mono);
         let held = &mut self.gates.get_mut(gate).unwrap().gate;

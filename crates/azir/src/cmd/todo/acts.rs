@@ -363,7 +363,8 @@ fn containing(ground: &Ground<'_>) -> Vec<Act> {
             let mut held = view.measures.values().filter(|m| m.released.is_none());
             held.any(|m| m.node == node.node && m.roles.contains(role))
         };
-        let roles: Vec<_> = node.roles.iter().filter(|r| !shut(r)).collect();
+        // What signs is stopped; reading and validating go on unless they are the fault (D-060).
+        let roles: Vec<_> = node.roles.iter().filter(|r| r.signs() && !shut(r)).collect();
         if roles.is_empty() {
             continue;
         }

@@ -16,12 +16,31 @@ pub(super) fn evidence(id: &str, item: &str, scope: &str) -> Vec<String> {
     texts(&["azir", "evidence", "add", "--incident", id, "--item", item, "--scope", scope])
 }
 
-/// File through which several people sign one act.
-const PASSED: &str = "act.json";
+/// File through which several people sign one act: named after it, so that no block of commands
+/// finds the file of another.
+fn passed(view: &IncidentView, act: &Act) -> String {
+    format!("{}-{}.json", act.kind, short(&view.id.0))
+}
 
 /// The commands by which this actor does this act: one, or those of passing a file where second
 /// persons sign too.
 pub(super) fn commands(
+    view: &IncidentView,
+    act: &Act,
+    actor: &Actor,
+    standing: &Standing,
+    place: Option<&str>,
+) -> Vec<Vec<String>> {
+    let mut all = without_place(view, act, actor, standing);
+    // A file is signed without a deployment; everything else is said of one.
+    let of_deployment = |words: &&mut Vec<String>| words.get(1).is_some_and(|w| w != "sign");
+    for words in all.iter_mut().filter(of_deployment) {
+        words.extend(place.iter().flat_map(|dir| ["--data".to_owned(), quoted(dir)]));
+    }
+    all
+}
+
+fn without_place(
     view: &IncidentView,
     act: &Act,
     actor: &Actor,
@@ -45,17 +64,18 @@ pub(super) fn commands(
         first.extend(texts(&["--key", "KEY"]));
         return vec![first];
     };
-    first.extend(texts(&["--out", PASSED]));
-    let mut all = vec![first, texts(&["azir", "sign", PASSED, "--key", "KEY"])];
-    let mut submit = texts(&["azir", "submit", PASSED]);
+    let file = passed(view, act);
+    first.extend(texts(&["--out", &file]));
+    let mut all = vec![first, texts(&["azir", "sign", &file, "--key", "KEY"])];
+    let mut submit = texts(&["azir", "submit", &file]);
     for (n, roles) in lists.iter().enumerate() {
         let held = |r: &&Role| view.holder(**r).is_some_and(|who| who != actor.person);
         let role = roles.iter().find(held).or(roles.first());
         let who = role.and_then(|r| view.holder(*r)).filter(|w| *w != actor.person);
         let role = role.map_or("ROLE".to_owned(), ToString::to_string);
-        let approval = format!("approval-{}.json", n + 1);
+        let approval = format!("approval-{}-of-{file}", n + 1);
         let who = quoted(who.unwrap_or("WHO"));
-        let sign = ["azir", "sign", PASSED, "--as", &who, "--role", &role, "--key", "KEY"];
+        let sign = ["azir", "sign", &file, "--as", &who, "--role", &role, "--key", "KEY"];
         all.push([texts(&sign), texts(&["--out", &approval])].concat());
         submit.extend(texts(&["--approval", &approval]));
     }
@@ -118,7 +138,7 @@ fn open(agenda: &Agenda<'_>, out: &mut String) {
             let _infallible = write!(title, " (also {})", names.join(", "));
         }
         out.push_str(&fold(mark, "    ", &visible(&title)));
-        for words in commands(agenda.view, &judged.act, actor, standing) {
+        for words in commands(agenda.view, &judged.act, actor, standing, agenda.place.as_deref()) {
             out.push_str(&command("      ", &words));
         }
     }
