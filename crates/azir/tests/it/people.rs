@@ -335,6 +335,7 @@ fn filled_in(line: &str) -> String {
         "WHAT WAS DONE",
         "WHAT WAS FOUND",
         "WHAT WAS TRIED",
+        "WHY NOTHING HAS TO BE RECOVERED",
     ];
     let line = line.replace("\"HASH\"", &format!("\"{}\"", "0".repeat(64)));
     words.iter().fold(line, |line, word| {
