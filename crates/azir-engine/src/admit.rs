@@ -233,6 +233,8 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::CauseStated(b) => closing::cause(cx, view, b, unmet),
         Body::ReviewSigned(_) => roles::review(cx, view, unmet),
         Body::PostmortemPublished(b) => closing::postmortem(cx, view, b, unmet),
+        Body::ReadingStated(b) => observing::reading(cx, b, unmet),
+        Body::KeyListed(b) => containing::list_keys(b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
         Body::StatusPublished(b) => {
             // Row 29 was asked for this incident; another one may be open at a higher severity.
@@ -290,6 +292,8 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
         | Body::MeasureReleased(_)
         | Body::GateStated(_)
         | Body::NetworkObserved(_)
+        | Body::ReadingStated(_)
+        | Body::KeyListed(_)
         | Body::ReplayReported(_)
         | Body::ApprovalGiven(_)
         | Body::CauseStated(_)

@@ -192,6 +192,10 @@ bodies! {
     RestartDecided(RestartDecisionBody) = "restart.decided",
     /// The Recovery Operator carries a decided phase out (annex C row 26).
     PhaseCarried(PhaseCarried) = "phase.carried",
+    /// What somebody read of the network or a node, for predicates of runbooks (D-058).
+    ReadingStated(ReadingStated) = "reading.stated",
+    /// Keys with which no gate may open any more (D-108).
+    KeyListed(KeyListed) = "key.listed",
     /// A second person's signature for an act that follows.
     ApprovalGiven(ApprovalBody) = "approval.given",
     /// An unsigned protocol object, prepared (D-088).

@@ -290,6 +290,15 @@ impl Engine {
                 reason: b.reason.clone(),
                 fence: index,
             })],
+            Body::KeyListed(b) => self
+                .state
+                .guarding(|key| b.keys.contains(key))
+                .map(|(node, roles)| {
+                    let measure = LISTED_KEY.to_owned();
+                    let reason = b.reason.clone();
+                    Effect::Close(Close { incident, measure, node, roles, reason, fence: index })
+                })
+                .collect(),
             Body::PhaseCarried(b) => {
                 let name = crate::fold::subsystem(&b.subsystem.node, b.subsystem.role);
                 let file = self.state.restart_file(view, &name, b.decision);
@@ -489,6 +498,33 @@ impl Engine {
                 }
             }
         }
+        effects.extend(self.owed_by_listed_keys());
+        effects
+    }
+
+    /// Gates that guard a listed key and do not say that they are shut (D-108).
+    fn owed_by_listed_keys(&self) -> Vec<Effect> {
+        let state = &self.state;
+        let mut effects = Vec::new();
+        for (key, listed) in state.listed_keys.iter().filter(|(_, l)| l.mark.index < self.durable) {
+            for (node, roles) in state.guarding(|guarded| guarded == key) {
+                let open = |role: &NodeRole| {
+                    let gate = state.gates.get(&crate::fold::subsystem(&node, *role));
+                    gate.is_none_or(|g| g.open || !g.latched)
+                };
+                let roles: Vec<_> = roles.into_iter().filter(open).collect();
+                if !roles.is_empty() {
+                    let measure = LISTED_KEY.to_owned();
+                    let reason = format!("key {key} is listed as compromised");
+                    let (incident, fence) = (listed.incident, listed.mark.index);
+                    let close = Close { incident, measure, node, roles, reason, fence };
+                    effects.push(Effect::Close(close));
+                }
+            }
+        }
         effects
     }
 }
+
+/// Name, for gates, of the order that shuts them for a listed key (D-108).
+const LISTED_KEY: &str = "listed-key";

@@ -22,6 +22,7 @@ use crate::state::State;
 use crate::status::is_disputed;
 use crate::view::{IncidentView, MeasureRecord, PlanRecord};
 
+mod derived;
 mod protocol;
 
 pub use protocol::{held_measures, owns, protocol_measures, protocol_name};
@@ -348,7 +349,9 @@ pub fn for_runbook(
     now: Timestamp,
 ) -> BTreeMap<String, FactValue> {
     let lifecycle = of(state, view, now);
-    let mut facts = BTreeMap::new();
+    // What the log knows itself comes later and wins.
+    let mut facts: BTreeMap<_, _> =
+        view.readings.iter().map(|(name, r)| (name.clone(), r.value.clone())).collect();
     let mut yes = |name: &str, value: bool| {
         facts.insert(name.to_owned(), FactValue::Bool(value));
     };
@@ -381,6 +384,8 @@ pub fn for_runbook(
         yes("protocol_measure_effective", network.newest.finalizing);
         let window = lifecycle.windows.stab_ms.at(view.peak());
         yes("damage_quiet", lifecycle.quiet_for_ms.is_some_and(|q| q >= window));
+        let window = lifecycle.windows.mon_ms.at(view.peak());
+        yes("monitor_quiet", lifecycle.quiet_for_ms.is_some_and(|q| q >= window));
     }
     if let Some(replay) = &view.replay {
         yes("replay_match", replay.verdict == ReplayVerdict::Match);
@@ -402,6 +407,8 @@ pub fn for_runbook(
     let decided = view.restarts.values().any(|r| r.decision.is_some());
     yes("restart_decision_valid", decided);
     yes("restart_criteria_met", decided);
+    derived::gates(state, view, &mut facts);
+    derived::requests(state, view, &mut facts);
     counts(state, view, now, &mut facts);
     facts
 }

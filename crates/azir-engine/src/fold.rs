@@ -110,6 +110,7 @@ pub fn open(
         removed: BTreeMap::new(),
         continues: opened.continues,
         unrecorded_restarts: BTreeMap::new(),
+        readings: BTreeMap::new(),
         entries: Vec::new(),
         scopes_since: vec![(at.index, opened.scopes.clone())],
         cause: None,
@@ -151,6 +152,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         | Body::StatusPublished(_)
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
+        | Body::KeyListed(_)
         | Body::GovernanceObserved(_) => {}
         Body::IncidentDeclared(b) => {
             view.declared_by_two = declared_by_two(view, event);
@@ -180,6 +182,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         | Body::EvidenceRemoved(_)
         | Body::MeasureAcknowledged(_)
         | Body::MeasureHandedOver(_)
+        | Body::ReadingStated(_)
         | Body::MeasureReleased(_) => keeping::keep(view, signed.event(), body, mark),
         Body::ConfirmationVerified(b) => {
             view.confirmations.insert(b.kind.clone(), b.object);

@@ -57,7 +57,7 @@ impl Frame<'_> {
             incident: close.incident,
             fence: self.fence(),
             reason: close.reason.clone(),
-            compromised: Vec::new(),
+            compromised: self.engine.state().listed_keys.keys().copied().collect(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Engine {
                 let mut on = measures.filter(|m| shuts(m));
                 on.any(|m| restart.is_none_or(|back| back.index <= m.commanded.index))
             };
-            if void || state.incidents.values().any(holds) {
+            if void || state.listed_key(&name).is_some() || state.incidents.values().any(holds) {
                 continue;
             }
             let kind = if self.covered(&node) { LeaseKind::Incident } else { LeaseKind::Standing };

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use azir_ledger::event::PublicKey;
 use azir_ledger::roster::Roster;
-use azir_ledger::{CanonError, Digest, Entry, SeenFinal, SignedEvent, Timestamp};
+use azir_ledger::{CanonError, Digest, Entry, MachinePublic, SeenFinal, SignedEvent, Timestamp};
 use azir_model::IncidentId;
 use azir_model::approval::act_digest;
 use azir_model::policy::Policy;
 use azir_model::refusal::Unmet;
 use azir_model::restart::{RestartFile, SignedText};
+use azir_model::vocab::NodeRole;
 use serde::Serialize;
 
 use crate::body::{
@@ -96,6 +97,15 @@ pub struct Ended {
     pub index: u64,
 }
 
+/// Where a key was listed as compromised (D-108).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ListedKey {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Who and when.
+    pub mark: Mark,
+}
+
 /// A status as it was published.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PublishedStatus {
@@ -118,6 +128,9 @@ pub struct State {
     pub runbooks: Vec<BoundRunbook>,
     /// Revoked actors and the position from which their key is void (D-051).
     pub revoked: BTreeMap<String, u64>,
+    /// Keys with which no gate may open, and where they were listed (D-108).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub listed_keys: BTreeMap<MachinePublic, ListedKey>,
     /// Newest statement of each gate, by `node/role`.
     pub gates: BTreeMap<String, GateRecord>,
     /// Second signatures for acts about no incident (annex C row 34).
@@ -333,6 +346,29 @@ impl State {
         gone.chain(expired.map(|r| (r, known.mark.index))).collect()
     }
 
+    /// Own gates, by node, whose newest statement names a key that fits.
+    pub fn guarding<'s>(
+        &'s self,
+        fits: impl Fn(&MachinePublic) -> bool + 's,
+    ) -> impl Iterator<Item = (String, Vec<NodeRole>)> + 's {
+        let nodes = self.policy.iter().flat_map(|p| &p.nodes);
+        nodes.filter_map(move |n| {
+            let guards = |role: &&NodeRole| {
+                let gate = self.gates.get(&fold::subsystem(&n.node, **role));
+                gate.is_some_and(|g| fits(&g.key))
+            };
+            let roles: Vec<_> = n.roles.iter().filter(guards).copied().collect();
+            (!roles.is_empty()).then(|| (n.node.clone(), roles))
+        })
+    }
+
+    /// The listed key that this gate guards, by its newest statement (D-108).
+    #[must_use]
+    pub fn listed_key(&self, gate: &str) -> Option<MachinePublic> {
+        let key = self.gates.get(gate)?.key;
+        self.listed_keys.contains_key(&key).then_some(key)
+    }
+
     fn apply_to_log(&mut self, signed: &SignedEvent, body: &Body, at: fold::Position) {
         match body {
             Body::LogCreated(created) => {
@@ -371,6 +407,13 @@ impl State {
                 self.mandates.insert(seen.node.clone(), Seen { newest: seen.clone(), mark });
             }
             Body::RestrictionsObserved(seen) => self.restrict(seen, signed.hash(), mark),
+            Body::KeyListed(said) => {
+                let Some(incident) = signed.event().subject.map(IncidentId) else { return };
+                for key in &said.keys {
+                    let listed = ListedKey { incident, mark: mark.clone() };
+                    self.listed_keys.entry(*key).or_insert(listed);
+                }
+            }
             Body::StatusPublished(said) => {
                 self.statuses.push(PublishedStatus { said: said.clone(), mark });
             }

@@ -11,6 +11,7 @@ mod opening;
 mod people;
 mod postmortem;
 mod protocol;
+mod readings;
 mod recheck;
 mod recovering;
 mod reenable;

@@ -21,8 +21,8 @@ use crate::body::{
 mod kept;
 
 pub use kept::{
-    Custody, DeclaredSeverity, DraftRecord, Dropped, EntryRef, HandedOver, ResolutionRecord,
-    Tombstone,
+    Custody, DeclaredSeverity, DraftRecord, Dropped, EntryRef, HandedOver, Reading,
+    ResolutionRecord, Tombstone,
 };
 
 /// Tag of the hash of an incident view (D-013).
@@ -456,6 +456,9 @@ pub struct IncidentView {
     /// node was preserved (anti-pattern 1): gate and position.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unrecorded_restarts: BTreeMap<String, u64>,
+    /// What was read for runbook predicates, by fact.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub readings: BTreeMap<String, Reading>,
     /// Every event about the incident, in log order. Follows from the log, so no hash covers it.
     #[serde(skip)]
     pub entries: Vec<EntryRef>,

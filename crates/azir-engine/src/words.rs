@@ -1,7 +1,7 @@
 //! Entries of the log in words, for timelines, pages and terminals. Nothing decides by them.
 
 use azir_model::Role;
-use azir_runbook::RunEvent;
+use azir_runbook::{FactValue, RunEvent};
 
 use crate::body::{Body, DraftKind};
 
@@ -35,7 +35,7 @@ pub fn tone(body: &Body) -> Tone {
     match body {
         Body::IncidentOpened(_) | Body::ConfirmationVerified(_) => Tone::Alarm,
         Body::GateStated(b) if b.statement.body.gate.is_closed() => Tone::Stop,
-        Body::MeasureCommanded(_) => Tone::Stop,
+        Body::MeasureCommanded(_) | Body::KeyListed(_) => Tone::Stop,
         Body::AttemptRefused(_) => Tone::Refused,
         Body::EvidencePinned(_)
         | Body::EvidenceCollected(_)
@@ -78,6 +78,13 @@ pub fn of(body: &Body) -> String {
             b.policy.nodes.len()
         ),
         Body::KeyRevoked(b) => format!("key of {} revoked: {}", b.actor, b.reason),
+        Body::ReadingStated(b) => {
+            let value = |(name, value): (&String, &FactValue)| format!("{name} {value}");
+            let unknown = b.withdrawn.iter().map(|name| format!("{name} unknown"));
+            let all: Vec<_> = b.facts.iter().map(value).chain(unknown).collect();
+            format!("reads {}", all.join(", "))
+        }
+        Body::KeyListed(b) => format!("{} keys listed as compromised: {}", b.keys.len(), b.reason),
         Body::IncidentOpened(b) => format!(
             "incident opened: {} {}, proposed {}",
             b.record.incident_class,

@@ -423,6 +423,103 @@ pub const KNOWN: &[KnownFact] = &[
     yes("wrong_share_below_third", "less than a third of the seats run it (D-033)"),
 ];
 
+azir_model::wire_enum! {
+    /// Who can tell a fact.
+    pub enum Source {
+        /// The log itself: nobody states it, whoever it is (annex O 8).
+        Derived = "derived",
+        /// A node, from finalized objects or from its own checks; people cannot say it (annex G).
+        Observed = "observed",
+        /// A node, or a person who may confirm, with what shows it in the vault.
+        Stated = "stated",
+    }
+}
+
+/// Facts that follow from the log.
+const DERIVED: &[&str] = &[
+    "agent_gates_touched",
+    "blast_rank",
+    "checkpoint_computed",
+    "compromised_keys_gated",
+    "compromised_keys_listed",
+    "conflicting_hard_final",
+    "damage_quiet",
+    "disputed_label_shown",
+    "implementations_differ",
+    "incident_open",
+    "measures_verified",
+    "monitor_quiet",
+    "own_outputs_closed",
+    "phase_dwelt",
+    "protocol_measure_effective",
+    "protocol_request_settled",
+    "replay_implementations",
+    "replay_match",
+    "requested_measures_settled",
+    "restart_accepted",
+    "restart_criteria_met",
+    "restart_decision_valid",
+    "restart_manifest_signed",
+    "restrictions_revalidated",
+    "scope_capability_in_force",
+    "signing_gates_touched",
+    "store_checksum_ok",
+    "validation_fault_unbounded",
+];
+
+/// Facts of finalized state, and of what a node checks on itself.
+const OBSERVED: &[&str] = &[
+    "activation_dispute_settled",
+    "caps_clean_percent",
+    "challenge_window_open",
+    "clock_in_bounds",
+    "constitutional_review_final",
+    "critical_flows_reauthorized",
+    "dependent_flows_frozen",
+    "disputed_activation_held",
+    "emergency_effects_ended",
+    "emergency_used",
+    "exit_only_in_force",
+    "exposure_never_rose",
+    "fronts_equal",
+    "hard_final_epochs_advanced",
+    "hard_final_lag_slots",
+    "improper_activation_live",
+    "index_recount_equal",
+    "integrity_facts_true",
+    "keys_revoked_final",
+    "keys_rotated_final",
+    "mandate_ended",
+    "mandate_reauthorized",
+    "old_votes_refused",
+    "open_exposure",
+    "own_root_matches",
+    "parameters_restored",
+    "patch_active",
+    "path_restriction_ended",
+    "quorum_survives_measure",
+    "rebuilt_root_matches",
+    "reference_roots_equal",
+    "roots_equal",
+    "rule_clarified",
+    "running_release_accepted",
+    "seats_replaced",
+    "sign_state_intact",
+    "telemetry_agrees",
+];
+
+impl KnownFact {
+    /// Who can tell it.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        match self.name {
+            name if DERIVED.contains(&name) => Source::Derived,
+            name if OBSERVED.contains(&name) => Source::Observed,
+            _ => Source::Stated,
+        }
+    }
+}
+
 /// The declared fact of this name.
 #[must_use]
 pub fn known(name: &str) -> Option<&'static KnownFact> {
@@ -437,5 +534,18 @@ mod tests {
     fn fact_names_are_sorted_and_unique() {
         assert!(KNOWN.windows(2).all(|w| w[0].name < w[1].name));
         assert!(known("replay_match").is_some() && known("replay_matches").is_none());
+    }
+
+    #[test]
+    fn every_fact_with_a_source_of_its_own_is_a_fact() {
+        for list in [DERIVED, OBSERVED] {
+            assert!(list.windows(2).all(|w| w[0] < w[1]));
+            assert!(list.iter().all(|name| known(name).is_some()));
+        }
+        assert!(DERIVED.iter().all(|name| !OBSERVED.contains(name)));
+        // What annex G counts only when observed can never be somebody's word.
+        for fact in KNOWN.iter().filter(|f| f.meaning.contains("annex G")) {
+            assert_ne!(fact.source(), Source::Stated, "{}", fact.name);
+        }
     }
 }

@@ -12,8 +12,8 @@ use azir_model::{Choice, Profile, Severity};
 
 use super::{Context, authority};
 use crate::body::{
-    DecisionRecorded, GateStated, MeasureAcknowledged, MeasureCommanded, MeasureHandedOver,
-    MeasureReleased, applied_of, requested_of, residual_lines,
+    DecisionRecorded, GateStated, KeyListed, MeasureAcknowledged, MeasureCommanded,
+    MeasureHandedOver, MeasureReleased, applied_of, requested_of, residual_lines,
 };
 use crate::facts;
 use crate::fold::subsystem;
@@ -155,6 +155,9 @@ fn about_this_incident(view: &IncidentView, input: &Input, unmet: &mut Vec<Unmet
         ));
     }
 }
+
+/// Most keys that one statement lists; as many as a gate remembers (bounded state).
+const LISTED_KEYS_MAX: usize = 64;
 
 /// Roles whose stop is a reduction of 11.1: exposure of reads, proposing, submitting for agents.
 const REDUCIBLE: [NodeRole; 3] = [NodeRole::Rpc, NodeRole::Proposer, NodeRole::Agent];
@@ -391,6 +394,18 @@ fn withdraw(state: MeasureState, name: &str, unmet: &mut Vec<Unmet>) {
                 "let its lift or expiry be observed in finalized state, or hand it over",
             ));
         }
+    }
+}
+
+/// `key.listed`: some key, and why. One person suffices: it only stops.
+pub(super) fn list_keys(b: &KeyListed, unmet: &mut Vec<Unmet>) {
+    if b.keys.is_empty() || b.keys.len() > LISTED_KEYS_MAX || b.reason.trim().is_empty() {
+        unmet.push(Unmet::new(
+            RefusalKind::InvalidSchema,
+            format!("{} keys, reason {:?}", b.keys.len(), b.reason),
+            "21.2, D-108",
+            "name 1 to 64 keys as gates state them, and say why",
+        ));
     }
 }
 

@@ -4,22 +4,63 @@ use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{Act, Ctx, permit};
 use azir_model::scope::{Scope, ScopeKind};
 use azir_model::{IncidentClass, Severity};
+use azir_runbook::fact::{self, Source};
 
 use super::Context;
 use crate::body::{
-    GovernanceObserved, MandatesObserved, NetworkObserved, RestrictionsObserved, StatusPublished,
-    Verified,
+    GovernanceObserved, MandatesObserved, NetworkObserved, ReadingStated, RestrictionsObserved,
+    StatusPublished, Verified,
 };
 use crate::status;
 
 /// Most restrictions that one list may name, so that it fits into an event (bounded input).
 const RESTRICTIONS_MAX: usize = 256;
+/// Most facts of one statement (bounded input).
+const READINGS_MAX: usize = 64;
 /// Highest capability (annex D.3).
 const CAPABILITY_MAX: u64 = 4;
 
 /// `network.observed`: a node of the policy speaks for itself.
 pub(super) fn network(cx: &Context<'_>, b: &NetworkObserved, unmet: &mut Vec<Unmet>) {
     own_voice(cx, &b.node, unmet);
+}
+
+/// `reading.stated`: facts that runbooks ask for. What the log knows itself nobody states, and what
+/// counts only when observed is no person's word. Implements R-40.0-8.
+pub(super) fn reading(cx: &Context<'_>, b: &ReadingStated, unmet: &mut Vec<Unmet>) {
+    cx.held(&b.basis, "what shows the reading", unmet);
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "7.3, 34.1, D-058, annex G", remedy));
+    };
+    let names: Vec<&String> = b.facts.keys().chain(&b.withdrawn).collect();
+    if names.is_empty() || names.len() > READINGS_MAX {
+        let what = format!("{} facts", names.len());
+        refuse(RefusalKind::InvalidSchema, what, "state 1 to 64 facts at once");
+    }
+    for name in names {
+        match fact::known(name).map(|f| f.source()) {
+            None => {
+                let what = format!("no runbook asks for a fact {name:?}");
+                refuse(RefusalKind::UnknownEnum, what, "use a name of the list of facts");
+            }
+            Some(Source::Derived) => {
+                let what = format!("{name} follows from this log; nobody states it");
+                refuse(RefusalKind::NotAuthorized, what, "record what makes it true");
+            }
+            Some(Source::Observed) if !cx.is_machine() => {
+                let what = format!("{name} counts only when a node observes it");
+                refuse(RefusalKind::NotAuthorized, what, "let an agent of the node read it");
+            }
+            Some(Source::Observed | Source::Stated) => {}
+        }
+    }
+    for (name, value) in &b.facts {
+        let kind = fact::known(name).map(|f| f.kind);
+        if kind.is_some_and(|kind| kind != value.kind()) || b.withdrawn.contains(name) {
+            let what = format!("{name}: {value} does not fit, or is withdrawn at once");
+            refuse(RefusalKind::InvalidSchema, what, "give each fact one value of its type");
+        }
+    }
 }
 
 /// Only the agent of a node says what that node has verified.

@@ -93,8 +93,12 @@ fn containment_fails(cx: &Context<'_>, view: &IncidentView) -> Option<String> {
     (!silent.is_empty()).then(|| format!("no statement within {oldest} ms: {}", silent.join(", ")))
 }
 
-/// rc5: a gate or agent of this subsystem whose own key was revoked speaks for nobody (D-051).
+/// rc5: a gate or agent of this subsystem whose own key was revoked speaks for nobody (D-051), and
+/// a guarded key that is listed signs nothing any more (D-108).
 fn key_void(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
+    if let Some(key) = cx.state.listed_key(&b.subsystem.to_string()) {
+        return Some(format!("key {key} of {} is listed as compromised", b.subsystem));
+    }
     let actors = [format!("gate:{}", b.subsystem), format!("agent:{}", b.subsystem.node)];
     let void = actors.into_iter().find(|actor| cx.state.revoked.contains_key(actor));
     void.map(|actor| format!("the key of {actor} is revoked and not replaced"))
@@ -229,6 +233,14 @@ fn still_holds(cx: &Context<'_>, view: &IncidentView, b: &PhaseCarried, unmet: &
             format!("{who} signed for {name}, and that key was revoked since"),
             "21.2, D-051",
             "let another person of the role sign the criterion, and decide again",
+        ));
+    }
+    if let Some(key) = cx.state.listed_key(&name) {
+        unmet.push(Unmet::new(
+            RefusalKind::KeyRevoked,
+            format!("{name} guards key {key}, which is listed as compromised"),
+            "21.2, 40, D-108",
+            "give the node another key, let its gate state it, and decide again",
         ));
     }
     let holds = |m: &MeasureRecord| {

@@ -1,8 +1,11 @@
 //! Bodies of what machines observe: gates and the network (annex G).
 
-use azir_ledger::{Digest, SeenFinal};
+use std::collections::{BTreeMap, BTreeSet};
+
+use azir_ledger::{Digest, MachinePublic, SeenFinal};
 use azir_model::Choice;
 use azir_model::directive::{GateStatement, Signed};
+use azir_runbook::FactValue;
 use serde::{Deserialize, Serialize};
 
 /// Body of `gate.stated`.
@@ -159,4 +162,28 @@ pub struct MandatesObserved {
     pub verified: Verified,
     /// Sorted by mandate, each once.
     pub mandates: Vec<Mandate>,
+}
+
+/// Body of `reading.stated`: facts that a runbook asks for and that the log itself cannot tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadingStated {
+    /// Facts by name, each of the type that its name has.
+    pub facts: BTreeMap<String, FactValue>,
+    /// Facts that are unknown again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub withdrawn: BTreeSet<String>,
+    /// What shows it, in the vault.
+    pub basis: Digest,
+}
+
+/// Body of `key.listed`: keys that are taken to be in the wrong hands. There is no way back for a
+/// key, only another key (D-108).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyListed {
+    /// The keys, as gates state them.
+    pub keys: BTreeSet<MachinePublic>,
+    /// Why.
+    pub reason: String,
 }

@@ -5,7 +5,8 @@ use azir_ledger::Event;
 use super::{Mark, second};
 use crate::body::{Body, EvidenceItems, EvidenceSettled};
 use crate::view::{
-    Custody, Dropped, HandedOver, IncidentView, ResolutionRecord, RoleHolder, Settled, Tombstone,
+    Custody, Dropped, HandedOver, IncidentView, Reading, ResolutionRecord, RoleHolder, Settled,
+    Tombstone,
 };
 
 /// Applies such an event.
@@ -62,6 +63,13 @@ pub(super) fn keep(view: &mut IncidentView, event: &Event, body: &Body, mark: Ma
             let (object, owner) = (b.object, b.owner.clone());
             let handed = HandedOver { object, owner, text: b.text.clone(), mark };
             view.handed.insert(b.measure.clone(), handed);
+        }
+        Body::ReadingStated(b) => {
+            view.readings.retain(|fact, _| !b.withdrawn.contains(fact));
+            for (fact, value) in &b.facts {
+                let reading = Reading { value: value.clone(), basis: b.basis, mark: mark.clone() };
+                view.readings.insert(fact.clone(), reading);
+            }
         }
         Body::MeasureReleased(b) => match view.measures.get_mut(&b.measure) {
             Some(measure) => measure.released = Some(mark),

@@ -4,10 +4,22 @@
 use azir_ledger::Digest;
 use azir_model::lifecycle::Resolution;
 use azir_model::{IncidentId, Severity};
+use azir_runbook::FactValue;
 use serde::Serialize;
 
 use super::Mark;
 use crate::body::{DraftKind, DraftedMeasure, DroppedPiece};
+
+/// What was read of one fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// Its value.
+    pub value: FactValue,
+    /// What shows it.
+    pub basis: Digest,
+    /// Who read it and when.
+    pub mark: Mark,
+}
 
 /// An event of the incident in its log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -76,7 +76,8 @@ pub(crate) fn role_of<'r>(actor: &str, role: &'r str) -> Result<Option<&'r str>,
 }
 
 /// Words with which `azir do` leaves room for what a person says.
-pub(crate) const PLACEHOLDERS: [&str; 20] = [
+pub(crate) const PLACEHOLDERS: [&str; 22] = [
+    "A NUMBER",
     "CANDIDATE",
     "ENTRY CONDITION",
     "EXIT CRITERION",
@@ -90,6 +91,7 @@ pub(crate) const PLACEHOLDERS: [&str; 20] = [
     "OWNER",
     "SCOPE",
     "TEXT",
+    "TRUE OR FALSE",
     "WHAT IT SHOWS",
     "WHAT WAS DONE",
     "WHAT WAS FOUND",

@@ -383,6 +383,10 @@ fn containing(ground: &Ground<'_>) -> Vec<Act> {
         let body = json!({"measure": name, "owner": "OWNER", "text": "TEXT"});
         acts.push(Act::new(format!("hand measure {name} over"), "measure.handed_over", body));
     }
+    let keys = json!({"keys": [CONTENT], "reason": "WHY"});
+    let list =
+        Act::new("list a guarded key as compromised: no gate opens with it", "key.listed", keys);
+    acts.push(list.row(Row::HaltLocally));
     acts.extend(drafts());
     acts
 }

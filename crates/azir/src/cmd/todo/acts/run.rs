@@ -2,6 +2,7 @@
 
 use azir_engine::facts;
 use azir_model::IncidentState;
+use azir_runbook::fact::{FactType, KnownFact, Source, known};
 use azir_runbook::predicate::Truth;
 use azir_runbook::walk::{self, APPROVE, REJECT};
 use azir_runbook::{Predicate, Runbook, Status, Step, Work};
@@ -26,7 +27,9 @@ pub(super) fn acts(ground: &Ground<'_>) -> Vec<Act> {
             let body = json!({"run": id, "outcome": "completed", "rationale": "WHY"});
             vec![Act::new("end the run: every step is walked", "run.ended", body)]
         }
-        (Status::Ready, Some(step)) => ready(ground, &id, step),
+        (Status::Ready, Some(step)) => {
+            readings(ground, step).into_iter().chain(ready(ground, &id, step)).collect()
+        }
         (Status::InFlight { attempt }, Some(step)) => {
             let body = json!({"run": id, "step": step.id, "attempt": attempt});
             let title = format!("step {}: say that attempt {attempt} gave no result", step.id);
@@ -88,6 +91,50 @@ fn ready(ground: &Ground<'_>, run: &Value, step: &Step) -> Vec<Act> {
         Work::Approval { .. } => vec![decided(APPROVE), decided(REJECT)],
         Work::Check { when, .. } => vec![finished(told(ground, when), "check")],
         Work::Wait { until, .. } => vec![finished(told(ground, until), "wait")],
+    }
+}
+
+/// Facts that the step asks for and nobody told yet, to be read by a node or by a person.
+fn readings(ground: &Ground<'_>, step: &Step) -> Option<Act> {
+    let given = facts::for_runbook(ground.state, ground.view, ground.now);
+    let given = ground.view.run.facts(&given);
+    let asked = match &step.work {
+        Work::Check { when, .. } => Some(when),
+        Work::Wait { until, .. } => Some(until),
+        Work::Auto { .. } | Work::Manual { .. } | Work::Decision { .. } | Work::Approval { .. } => {
+            None
+        }
+    };
+    let explained = asked.into_iter().chain(&step.guard).flat_map(|p| p.eval(&given).leaves);
+    let unknown = explained.filter(|r| r.truth == Truth::Unknown);
+    let told = unknown.filter_map(|r| known(&r.fact)).filter(|f| f.source() != Source::Derived);
+    let first = told.clone().next()?;
+    let observed = told.clone().any(|f| f.source() == Source::Observed);
+    let facts = |value: fn(&KnownFact) -> Value| -> Map<String, Value> {
+        told.clone().map(|f| (f.name.to_owned(), value(f))).collect()
+    };
+    let who = if observed { ", by the agent of a node" } else { "" };
+    let title = format!("step {}: say what is read of {}{who}", step.id, first.name);
+    // What is tried has values; what is shown has none, so that nobody pastes one unread.
+    let body = json!({"facts": facts(sample), "basis": CONTENT});
+    let shown = json!({"facts": facts(room), "basis": "HASH"}).to_string();
+    let act = Act::new(title, "reading.stated", body);
+    Some(act.by(&["azir", "act", "reading.stated", "--incident", &ground.id(), "--body", &shown]))
+}
+
+fn sample(fact: &KnownFact) -> Value {
+    match fact.kind {
+        FactType::Bool => json!(true),
+        FactType::Int => json!(0),
+        FactType::Text => json!("x"),
+    }
+}
+
+fn room(fact: &KnownFact) -> Value {
+    match fact.kind {
+        FactType::Bool => json!("TRUE OR FALSE"),
+        FactType::Int => json!("A NUMBER"),
+        FactType::Text => json!("TEXT"),
     }
 }
 

@@ -1,0 +1,57 @@
+//! Facts of runbooks that follow from gates, listed keys and requested measures.
+
+use std::collections::BTreeMap;
+
+use azir_model::lifecycle::MeasureState;
+use azir_model::vocab::NodeRole;
+use azir_runbook::FactValue;
+
+use super::protocol_measures;
+use crate::state::State;
+use crate::view::IncidentView;
+
+/// Which own gates the incident shut, and whether listed keys are out of use.
+pub(super) fn gates(state: &State, view: &IncidentView, facts: &mut BTreeMap<String, FactValue>) {
+    let mut yes = |name: &str, value: bool| {
+        facts.insert(name.to_owned(), FactValue::Bool(value));
+    };
+    let touched = |wanted: fn(NodeRole) -> bool| {
+        view.measures.values().any(|m| m.roles.iter().any(|r| wanted(*r)))
+    };
+    yes("agent_gates_touched", touched(|role| role == NodeRole::Agent));
+    yes("signing_gates_touched", touched(|r| r.signs() && r != NodeRole::Agent));
+    let of_this = |key: &_| state.listed_keys.get(key).is_some_and(|l| l.incident == view.id);
+    let listed = state.listed_keys.values().any(|l| l.incident == view.id);
+    if listed {
+        // Every later order carries the list, and no lease is made for a gate that guards one.
+        yes("compromised_keys_listed", true);
+        let shut = |name: &String| state.gates.get(name).is_some_and(|g| !g.open && g.latched);
+        let guards = state.guarding(of_this);
+        let mut names = guards.flat_map(|(node, roles)| {
+            roles.into_iter().map(move |role| crate::fold::subsystem(&node, role))
+        });
+        yes("compromised_keys_gated", names.all(|name| shut(&name)));
+    }
+}
+
+/// Protocol measures that the decision asks for: settled once each is in force or its harm was
+/// accepted. Unknown while nothing was decided.
+pub(super) fn requests(
+    state: &State,
+    view: &IncidentView,
+    facts: &mut BTreeMap<String, FactValue>,
+) {
+    let Some(decision) = &view.decision else { return };
+    let measures = protocol_measures(state, view);
+    let settled = decision.residual_accepted
+        || measures.values().all(|s| matches!(s, MeasureState::InForce | MeasureState::Ended));
+    for name in ["requested_measures_settled", "protocol_request_settled"] {
+        facts.insert(name.to_owned(), FactValue::Bool(settled));
+    }
+    if state.restrictions_known() {
+        let owned = state.in_force().into_iter().filter(|r| super::owns(view, r));
+        let widest = owned.map(|r| r.capability).max().unwrap_or(0);
+        let widest = FactValue::Int(i64::try_from(widest).unwrap_or(i64::MAX));
+        facts.insert("scope_capability_in_force".to_owned(), widest);
+    }
+}
