@@ -11,6 +11,7 @@ mod evidence;
 mod observing;
 mod opening;
 mod recovering;
+mod releasing;
 mod resolving;
 mod restarting;
 mod roles;
@@ -145,6 +146,7 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
         )),
         (Body::IncidentOpened(opened), Some(id), None) => opening::open(cx, id, opened, unmet),
         (Body::KeyRevoked(revoked), None, _) => roles::revoke(cx, revoked, unmet),
+        (Body::RunbookReleased(b), None, _) => releasing::release(cx, b, unmet),
         (Body::GateStated(stated), None, _) => containing::stated(cx, None, stated, unmet),
         (Body::AttemptRefused(_), None, _) => authority::server_only(cx, unmet),
         (Body::NetworkObserved(b), None, _) => observing::network(cx, b, unmet),
@@ -180,6 +182,7 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
     match body {
         Body::LogCreated(_)
         | Body::KeyRevoked(_)
+        | Body::RunbookReleased(_)
         | Body::IncidentOpened(_)
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
@@ -268,6 +271,7 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
         | Body::ManifestAccepted(_) => true,
         Body::LogCreated(_)
         | Body::KeyRevoked(_)
+        | Body::RunbookReleased(_)
         | Body::IncidentOpened(_)
         | Body::NoteAdded(_)
         | Body::RoleAssigned(_)

@@ -194,6 +194,8 @@ bodies! {
     PhaseCarried(PhaseCarried) = "phase.carried",
     /// What somebody read of the network or a node, for predicates of runbooks (D-058).
     ReadingStated(ReadingStated) = "reading.stated",
+    /// A version of a runbook that incidents may bind from here on (D-117).
+    RunbookReleased(RunbookReleased) = "runbook.released",
     /// Keys with which no gate may open any more (D-108).
     KeyListed(KeyListed) = "key.listed",
     /// A second person's signature for an act that follows.

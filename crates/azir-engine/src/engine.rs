@@ -26,7 +26,7 @@ use crate::body::{
 };
 use crate::state::{FoldError, State};
 use crate::view::{DraftRecord, IncidentView, MeasureRecord};
-use crate::{admit, facts};
+use crate::{admit, facts, running};
 
 /// Most accepted events that may wait for their durable acknowledgement; beyond it the engine
 /// answers `unavailable` (bounded queue).
@@ -177,7 +177,7 @@ impl Engine {
         match input {
             Input::Submit(signed) => self.submit(now, *signed, objects),
             Input::Durable(size) => self.release(size),
-            Input::Tick => self.tick(now),
+            Input::Tick => self.tick(now, objects),
         }
     }
 
@@ -457,10 +457,13 @@ impl Engine {
     /// What the rules owe: orders without acknowledgement, and consequences that a stop of the
     /// host cut off from the event that caused them. While entries wait to be stored their
     /// consequences are still to come, so nothing is owed yet.
-    fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+    fn tick(&mut self, now: Timestamp, objects: &dyn Objects) -> Vec<Effect> {
         let now = self.state.clock.map_or(now, |clock| now.max(clock));
         let mut effects = self.resend();
         if self.waiting.is_empty() {
+            for (incident, event) in running::owed(&self.state, now, objects) {
+                effects.extend(self.record(now, Some(incident.0), &Body::Run(event)));
+            }
             for view in self.state.incidents.values() {
                 effects.extend(self.postmortem_owed(now, view));
                 let network = view.network.as_ref().filter(|n| n.newest.damage > 0);

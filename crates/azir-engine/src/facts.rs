@@ -320,7 +320,16 @@ pub fn audit_missing(view: &IncidentView) -> Vec<String> {
         ("replay or rebuild results", view.replay.is_some() || view.recovery.is_some()),
         ("restart criteria and sign-off", unsigned.count() == 0),
     ];
-    items.iter().filter(|(_, there)| !there).map(|(name, _)| (*name).to_owned()).collect()
+    let mut missing: Vec<_> =
+        items.iter().filter(|(_, there)| !there).map(|(name, _)| (*name).to_owned()).collect();
+    // What was done otherwise than written is taken up or dismissed, so that nobody learns nothing.
+    if view.peak() >= Severity::Sev3High {
+        let open = view.run.open_deviations();
+        missing.extend(
+            open.iter().map(|(n, d)| format!("what becomes of deviation {n} at {}", d.step)),
+        );
+    }
+    missing
 }
 
 /// Contents, kinds and answers that the postmortem lacks. Implements R-33.2-6 and R-39.1-1.
@@ -422,6 +431,7 @@ fn counts(
     let mut count = |name: &str, value: usize| {
         facts.insert(name.to_owned(), FactValue::Int(i64::try_from(value).unwrap_or(i64::MAX)));
     };
+    count("severity", view.severity.rank());
     if let Some(blast) = &view.blast {
         count("blast_rank", usize::from(blast.rank.value()));
     }

@@ -147,7 +147,10 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         view.last_act = at.index;
     }
     match body {
-        Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {}
+        Body::LogCreated(_)
+        | Body::KeyRevoked(_)
+        | Body::RunbookReleased(_)
+        | Body::IncidentOpened(_) => {}
         Body::NoteAdded(_)
         | Body::StatusPublished(_)
         | Body::RestrictionsObserved(_)

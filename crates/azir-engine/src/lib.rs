@@ -21,6 +21,7 @@ pub mod parsed;
 pub mod phases;
 pub mod postmortem;
 pub mod recheck;
+pub mod running;
 pub mod state;
 pub mod status;
 pub mod view;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::body::{
     Body, BoundRunbook, GovernanceObserved, Mandate, MandatesObserved, NetworkObserved,
-    Restriction, RestrictionsObserved, StatusPublished,
+    Restriction, RestrictionsObserved, RunbookReleased, StatusPublished,
 };
 use crate::fold;
 use crate::parsed::Parsed;
@@ -97,6 +97,17 @@ pub struct Ended {
     pub index: u64,
 }
 
+/// A released version of a runbook (D-117). Implements R-35.2-2.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Release {
+    /// What was released.
+    pub released: RunbookReleased,
+    /// Who approved it before, and where.
+    pub approvals: Vec<Mark>,
+    /// The author, and where.
+    pub mark: Mark,
+}
+
 /// Where a key was listed as compromised (D-108).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ListedKey {
@@ -126,6 +137,9 @@ pub struct State {
     pub server: Option<String>,
     /// Released runbooks.
     pub runbooks: Vec<BoundRunbook>,
+    /// Versions released after the log began, with who wrote and who approved them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<Release>,
     /// Revoked actors and the position from which their key is void (D-051).
     pub revoked: BTreeMap<String, u64>,
     /// Keys with which no gate may open, and where they were listed (D-108).
@@ -378,6 +392,17 @@ impl State {
             }
             Body::KeyRevoked(revoked) => {
                 self.revoked.insert(revoked.actor.clone(), at.index + 1);
+            }
+            Body::RunbookReleased(released) => {
+                let event = signed.event();
+                let act = act_digest(&event.kind, event.subject, &event.body);
+                let given = self.approvals.iter().filter(|a| a.act == act);
+                self.releases.push(Release {
+                    released: released.clone(),
+                    approvals: given.map(|a| a.mark.clone()).collect(),
+                    mark: fold::mark(event, at),
+                });
+                self.runbooks.push(released.runbook.clone());
             }
             Body::ApprovalGiven(given) => self.approvals.push(ApprovalRecord {
                 act: given.act,

@@ -16,5 +16,6 @@ mod recheck;
 mod recovering;
 mod reenable;
 mod resolving;
+mod running;
 mod status;
 mod walk;

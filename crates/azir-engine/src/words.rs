@@ -84,6 +84,9 @@ pub fn of(body: &Body) -> String {
             let all: Vec<_> = b.facts.iter().map(value).chain(unknown).collect();
             format!("reads {}", all.join(", "))
         }
+        Body::RunbookReleased(b) => {
+            format!("runbook {} version {} released", b.runbook.id, b.runbook.version)
+        }
         Body::KeyListed(b) => format!("{} keys listed as compromised: {}", b.keys.len(), b.reason),
         Body::IncidentOpened(b) => format!(
             "incident opened: {} {}, proposed {}",
@@ -224,6 +227,14 @@ fn run_words(run: &RunEvent) -> String {
         RunEvent::Decided(d) => format!("step {}: {} ({})", d.step, d.answer, d.rationale),
         RunEvent::DeadlineFired(d) => format!("step {}: deadline passed", d.step),
         RunEvent::Deviation(d) => format!("step {}: deviation to {}", d.step, d.goto),
+        RunEvent::Requested(r) => format!("step {}: consent is asked for", r.step),
+        RunEvent::Undone(u) => format!("step {} is taken back: {}", u.step, u.note),
+        RunEvent::Escalated(e) => format!("step {}: {} is called", e.step, role(e.role)),
+        RunEvent::Settled(s) => match s.merged {
+            Some(version) => format!("deviation {} is taken up by {version}", s.deviation),
+            None => format!("deviation {} is dismissed: {}", s.deviation, s.rationale),
+        },
+        RunEvent::Migrated(m) => format!("run goes over to version {}: {}", m.version, m.rationale),
         RunEvent::Ended(e) => format!("runbook ends: {}", e.outcome),
     }
 }

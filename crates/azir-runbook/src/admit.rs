@@ -1,19 +1,23 @@
 //! Whether an event may be recorded now. Every refusal names all unmet conditions at once; a
 //! refused event changes nothing.
 
+mod amend;
+mod consent;
+
 use azir_model::refusal::Unmet;
 use azir_model::{Refusal, RefusalKind, Role};
 
+use crate::consent::args_hash;
 use crate::event::{
     Decided, Deviation, EndOutcome, Ended, EvidenceMap, EvidenceState, Finished, Intended,
     NOTE_CHARS_MAX, Outcome, Recorded, RunEvent, Started, Uncertain,
 };
-use crate::fact::Facts;
+use crate::fact::{FactValue, Facts};
 use crate::model::{Runbook, Step, StepId, Target, Work};
 use crate::op::Effect;
 use crate::predicate::{Predicate, Truth};
 use crate::state::{Attempt, AttemptResult, RunState, StepRecord};
-use crate::walk::{APPROVE, REJECT, Status, Walk, deadline, walk};
+use crate::walk::{Status, Walk, deadline, walk};
 
 /// Checks an event against the run's state, the runbook and the facts known at `record.at`.
 ///
@@ -41,10 +45,24 @@ pub fn admit(
                 gate.ended(ended);
             }
         }
+        RunEvent::Undone(undone) => {
+            if gate.same_run() {
+                gate.undone(undone);
+            }
+        }
+        RunEvent::Escalated(escalated) => {
+            if gate.same_run() {
+                gate.escalated(escalated);
+            }
+        }
+        // Deviations outlive their run: they are settled whenever somebody does.
+        RunEvent::Settled(settled) => gate.settled(settled),
+        RunEvent::Migrated(migrated) => gate.migrated(migrated),
         RunEvent::Intended(_)
         | RunEvent::Finished(_)
         | RunEvent::Uncertain(_)
         | RunEvent::Decided(_)
+        | RunEvent::Requested(_)
         | RunEvent::DeadlineFired(_)
         | RunEvent::Deviation(_) => {
             if let Some(step) = gate.step() {
@@ -87,7 +105,10 @@ impl<'a> Gate<'a> {
             self.no(RefusalKind::IllegalTransition, "the run has ended", "34.1", remedy);
             return false;
         }
-        if self.runbook.hash() != head.started.runbook_hash {
+        // A run that is given up needs no text any more.
+        let given_up =
+            matches!(&self.record.event, RunEvent::Ended(e) if e.outcome == EndOutcome::GivenUp);
+        if self.runbook.hash() != head.started.runbook_hash && !given_up {
             let what = format!("the run is bound to {}", head.started.runbook_hash);
             let remedy = "load that version; rebinding is an event with reason";
             self.no(RefusalKind::VersionConflict, what, "35.2, D-117", remedy);
@@ -116,6 +137,10 @@ impl<'a> Gate<'a> {
         if current.id == *named {
             return Some(current);
         }
+        let renewed = self.renewable(current).filter(|approval| approval.id == *named);
+        if let (Some(approval), RunEvent::Requested(_)) = (renewed, &self.record.event) {
+            return Some(approval);
+        }
         let kind = match self.runbook.step(named) {
             Some(_) => RefusalKind::IllegalTransition,
             None => RefusalKind::UnknownEnum,
@@ -127,7 +152,13 @@ impl<'a> Gate<'a> {
 
     fn at_step(&mut self, step: &Step) {
         match &self.record.event {
-            RunEvent::Started(_) | RunEvent::Ended(_) => {}
+            RunEvent::Started(_)
+            | RunEvent::Ended(_)
+            | RunEvent::Undone(_)
+            | RunEvent::Escalated(_)
+            | RunEvent::Settled(_)
+            | RunEvent::Migrated(_) => {}
+            RunEvent::Requested(event) => self.requested(step, event),
             RunEvent::Intended(event) => self.intended(step, event),
             RunEvent::Finished(event) => self.finished(step, event),
             RunEvent::Uncertain(event) => self.uncertain(step, event),
@@ -138,8 +169,8 @@ impl<'a> Gate<'a> {
     }
 
     fn started(&mut self, event: &Started) {
-        if self.state.head.is_some() {
-            let remedy = "go on with this run, or start another with the next ordinal";
+        if self.state.head.is_some() && self.state.ended.is_none() {
+            let remedy = "go on with this run, or give it up first";
             self.no(RefusalKind::IllegalTransition, "the run has started", "34.1", remedy);
         }
         let same = self.runbook.hash() == event.runbook_hash
@@ -155,8 +186,12 @@ impl<'a> Gate<'a> {
             let what = format!("mode {:?}", event.mode);
             self.no(RefusalKind::InvalidSchema, what, "36.1, D-120", "`live` or `drill:<run>`");
         }
-        if event.ordinal == 0 {
-            self.no(RefusalKind::InvalidSchema, "ordinal 0", "34.1", "runs count from 1");
+        let next = self.state.head.as_ref().map_or(1, |h| h.started.ordinal.saturating_add(1));
+        if self.state.head.as_ref().is_none_or(|_| self.state.ended.is_some())
+            && event.ordinal != next
+        {
+            let (what, remedy) = (format!("ordinal {}", event.ordinal), format!("it is {next}"));
+            self.no(RefusalKind::InvalidSchema, what, "34.1", remedy);
         }
         if matches!(self.record.role, Role::IncidentReporter | Role::AuditScribe) {
             let what = format!("{} may not start a run", self.record.role);
@@ -284,7 +319,7 @@ impl<'a> Gate<'a> {
     }
 
     fn intended(&mut self, step: &Step, event: &Intended) {
-        let Work::Auto { op, attempts_max, .. } = &step.work else {
+        let Work::Auto { op, args, attempts_max, .. } = &step.work else {
             let what = format!("{} is a step of kind {}", step.id, step.work.kind());
             let remedy = "only `auto` steps have intents";
             return self.no(RefusalKind::InvalidSchema, what, "35.1", remedy);
@@ -295,10 +330,17 @@ impl<'a> Gate<'a> {
             let what = format!("{} is not the operation of {}", event.op, step.id);
             self.no(RefusalKind::InvalidSchema, what, "35.1", format!("the operation is {op}"));
         }
+        if event.args_hash != args_hash(args) {
+            let what =
+                format!("{} is not the hash of the arguments of {}", event.args_hash, step.id);
+            let remedy = format!("name {}", args_hash(args));
+            self.no(RefusalKind::HashMismatch, what, "35.1", remedy);
+        }
         if step.effect >= Effect::MutateLocal {
             self.pinned();
-            self.not_the_approver(step);
         }
+        self.not_the_approver(step);
+        self.consented(step);
         let record = self.at(step);
         let last = record.and_then(|r| r.attempt());
         let next = last.map_or(1, |a| a.number.saturating_add(1));
@@ -408,6 +450,9 @@ impl<'a> Gate<'a> {
         };
         match last.result {
             AttemptResult::Open => self.role(&[Role::Automatic]),
+            AttemptResult::Uncertain if self.record.role == Role::Automatic => {
+                self.probed(step, event);
+            }
             AttemptResult::Uncertain => {
                 let mut people = step.roles.clone();
                 people.push(Role::IncidentCommander);
@@ -422,6 +467,25 @@ impl<'a> Gate<'a> {
                 let remedy = "a result is recorded once";
                 self.no(RefusalKind::AppendOnly, what, "32.2", remedy);
             }
+        }
+    }
+
+    /// A machine settles an uncertain attempt only by what the operation's probe reads.
+    fn probed(&mut self, step: &Step, event: &Finished) {
+        let Work::Auto { op, args, .. } = &step.work else { return };
+        let found = op.probe(args).map(|fact| (fact, self.facts.get(fact)));
+        let told = match found {
+            Some((_, Some(FactValue::Bool(true)))) => Some(Outcome::Done),
+            Some((_, Some(FactValue::Bool(false)))) => Some(Outcome::Failed),
+            Some(_) | None => None,
+        };
+        if told != Some(event.outcome) {
+            let what = match found {
+                Some((fact, _)) => format!("probe: {fact} does not say {}", event.outcome),
+                None => format!("{op} has no probe that a machine may go by"),
+            };
+            let remedy = "let a person of the step find out and say how";
+            self.no(RefusalKind::GuardUnmet, what, "34.1, D-041", remedy);
         }
     }
 
@@ -456,21 +520,7 @@ impl<'a> Gate<'a> {
                 }
                 self.evidence_complete(step, &event.evidence);
             }
-            Work::Approval { .. } => {
-                if event.answer == APPROVE {
-                    self.evidence_complete(step, &event.evidence);
-                } else if event.answer != REJECT {
-                    self.answer(event, vec![APPROVE, REJECT]);
-                }
-                let votes = self.at(step).map(StepRecord::standing_votes).unwrap_or_default();
-                let again =
-                    votes.get(self.record.actor.as_str()).is_some_and(|v| v.answer == event.answer);
-                if again {
-                    let what = format!("{} has said so already", self.record.actor);
-                    let remedy = "another person in another role approves";
-                    self.no(RefusalKind::SecondPersonRequired, what, "6.2, annex C", remedy);
-                }
-            }
+            Work::Approval { .. } => self.vote(step, event),
             Work::Auto { .. } | Work::Manual { .. } | Work::Check { .. } | Work::Wait { .. } => {
                 let what = format!("{} is finished, not decided", step.id);
                 self.no(RefusalKind::InvalidSchema, what, "35.1", "record step.finished");
@@ -501,8 +551,13 @@ impl<'a> Gate<'a> {
     }
 
     fn deviation(&mut self, step: &Step, event: &Deviation) {
-        self.role(&[Role::IncidentCommander]);
-        self.reason(&event.rationale, "rationale");
+        let advice = self.advice();
+        if advice {
+            self.role(&[Role::IncidentCommander, Role::OnCallOperator]);
+        } else {
+            self.role(&[Role::IncidentCommander]);
+            self.reason(&event.rationale, "rationale");
+        }
         let open = self
             .at(step)
             .and_then(|r| r.attempt())
@@ -517,12 +572,26 @@ impl<'a> Gate<'a> {
                 let what = format!("{} has no attempts to allow", step.id);
                 self.no(RefusalKind::InvalidSchema, what, "34.1", "act at the step itself");
             }
+        } else if advice && self.ahead(step, &event.goto) {
+            // What the engine itself demands of gates and decisions does not depend on the run.
         } else if !self.reachable_without_consent(step, &event.goto) {
             let what =
                 format!("{} lies behind a check, a wait, a decision or an approval", event.goto);
             let remedy = "pass these steps; a deviation skips only auto and manual steps";
             self.no(RefusalKind::NotAuthorized, what, "24.1, 29.1", remedy);
         }
+    }
+
+    /// Below its `severity_min` a runbook is advice: the run may go on at any later step. An unknown
+    /// severity binds. Implements R-35.1-3.
+    fn advice(&self) -> bool {
+        let least = i64::try_from(self.runbook.severity_min().rank()).unwrap_or(0);
+        matches!(self.facts.get("severity"), Some(FactValue::Int(now)) if *now < least)
+    }
+
+    fn ahead(&self, step: &Step, goto: &StepId) -> bool {
+        let place = |id: &StepId| self.runbook.steps().iter().position(|s| s.id == *id);
+        place(goto).is_some_and(|to| Some(to) > place(&step.id))
     }
 
     /// True when `goto` is reached from `step` over `auto` and `manual` steps alone.

@@ -35,6 +35,12 @@ impl Run {
     }
 
     fn try_at(&mut self, at_s: i64, role: Role, event: RunEvent) -> Result<(), Refusal> {
+        if let Some(request) = asked(&self.state, &self.runbook, &event, at_s) {
+            admit(&self.state, &self.runbook, &request, &self.facts)?;
+            apply(&mut self.state, &request);
+            self.log.push(request);
+        }
+        let event = whole(&self.state, &self.runbook, event);
         let record = by(at_s, role, event);
         let before = self.state.clone();
         let told = admit(&self.state, &self.runbook, &record, &self.facts);
@@ -343,7 +349,10 @@ fn an_intent_without_result_is_uncertain_and_a_person_says_what_became_of_it() {
     run.no(RefusalKind::IllegalTransition, Role::Automatic, uncertain);
     run.no(RefusalKind::GuardUnmet, Role::Automatic, intended(id, "close-gates", op, 2));
     let done = run.done(&step, Some(1));
-    run.no(RefusalKind::NotAuthorized, Role::Automatic, done.clone());
+    let known = run.facts.remove("own_outputs_closed");
+    let refusal = run.no(RefusalKind::GuardUnmet, Role::Automatic, done.clone());
+    assert!(refusal.to_string().contains("probe: own_outputs_closed"), "{refusal}");
+    run.facts.extend(known.map(|fact| ("own_outputs_closed".to_owned(), fact)));
     run.no(RefusalKind::ReasonRequired, Role::OnCallOperator, done.clone());
     let RunEvent::Finished(mut done) = done else { unreachable!() };
     done.note = Some("all four gates show closed on the node".into());
@@ -533,7 +542,8 @@ fn approvals_take_different_people_in_different_roles_and_not_the_one_who_acts()
     run.ok(Role::IncidentCommander, approve.clone());
     run.no(RefusalKind::SecondPersonRequired, Role::IncidentCommander, approve.clone());
     // A second person in the same role does not fill the quorum of two roles.
-    let mut second = by(run.at_s, Role::IncidentCommander, approve.clone());
+    let vote = whole(&run.state, &run.runbook, approve.clone());
+    let mut second = by(run.at_s, Role::IncidentCommander, vote);
     second.actor = "operator:other".into();
     admit(&run.state, &run.runbook, &second, &run.facts).unwrap();
     apply(&mut run.state, &second);

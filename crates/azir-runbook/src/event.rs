@@ -7,6 +7,10 @@ use azir_model::{Role, RunbookId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+mod amend;
+
+pub use amend::{Escalated, Migrated, Requested, Settled, Undone};
+
 use crate::hash::RunbookHash;
 use crate::model::StepId;
 use crate::op::Op;
@@ -80,6 +84,16 @@ azir_model::wire_enum! {
         DeadlineFired = "step.deadline_fired",
         /// [`Deviation`].
         Deviation = "run.deviation",
+        /// [`Requested`].
+        Requested = "step.requested",
+        /// [`Undone`].
+        Undone = "step.undone",
+        /// [`Escalated`].
+        Escalated = "step.escalated",
+        /// [`Settled`].
+        Settled = "deviation.settled",
+        /// [`Migrated`].
+        Migrated = "run.migrated",
         /// [`Ended`].
         Ended = "run.ended",
     }
@@ -209,6 +223,9 @@ pub struct Decided {
     pub rationale: String,
     /// Evidence added.
     pub evidence: EvidenceMap,
+    /// The plan that is voted on, for approvals only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
 }
 
 /// The deadline of the current step passed.
@@ -272,6 +289,21 @@ pub enum RunEvent {
     /// The path is left.
     #[serde(rename = "run.deviation")]
     Deviation(Deviation),
+    /// Consent is asked for.
+    #[serde(rename = "step.requested")]
+    Requested(Requested),
+    /// A step is taken back.
+    #[serde(rename = "step.undone")]
+    Undone(Undone),
+    /// Somebody is called.
+    #[serde(rename = "step.escalated")]
+    Escalated(Escalated),
+    /// A deviation is taken up or dismissed.
+    #[serde(rename = "deviation.settled")]
+    Settled(Settled),
+    /// Another version from here on.
+    #[serde(rename = "run.migrated")]
+    Migrated(Migrated),
     /// The run is over.
     #[serde(rename = "run.ended")]
     Ended(Ended),
@@ -289,6 +321,11 @@ impl RunEvent {
             Self::Decided(_) => RunEventKind::Decided,
             Self::DeadlineFired(_) => RunEventKind::DeadlineFired,
             Self::Deviation(_) => RunEventKind::Deviation,
+            Self::Requested(_) => RunEventKind::Requested,
+            Self::Undone(_) => RunEventKind::Undone,
+            Self::Escalated(_) => RunEventKind::Escalated,
+            Self::Settled(_) => RunEventKind::Settled,
+            Self::Migrated(_) => RunEventKind::Migrated,
             Self::Ended(_) => RunEventKind::Ended,
         }
     }
@@ -304,6 +341,11 @@ impl RunEvent {
             Self::Decided(e) => Some(e.run),
             Self::DeadlineFired(e) => Some(e.run),
             Self::Deviation(e) => Some(e.run),
+            Self::Requested(e) => Some(e.run),
+            Self::Undone(e) => Some(e.run),
+            Self::Escalated(e) => Some(e.run),
+            Self::Settled(e) => Some(e.run),
+            Self::Migrated(e) => Some(e.run),
             Self::Ended(e) => Some(e.run),
         }
     }
@@ -312,7 +354,10 @@ impl RunEvent {
     #[must_use]
     pub fn step(&self) -> Option<&StepId> {
         match self {
-            Self::Started(_) | Self::Ended(_) => None,
+            Self::Started(_) | Self::Ended(_) | Self::Settled(_) | Self::Migrated(_) => None,
+            Self::Requested(e) => Some(&e.step),
+            Self::Undone(e) => Some(&e.step),
+            Self::Escalated(e) => Some(&e.step),
             Self::Intended(e) => Some(&e.step),
             Self::Finished(e) => Some(&e.step),
             Self::Uncertain(e) => Some(&e.step),

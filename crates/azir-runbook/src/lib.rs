@@ -12,9 +12,13 @@
 //! refused by name in this version.
 
 mod admit;
+pub mod amend;
+#[cfg(test)]
+mod amend_tests;
 mod check;
 #[cfg(test)]
 mod consensus_tests;
+pub mod consent;
 pub mod error;
 pub mod event;
 pub mod fact;
@@ -40,6 +44,8 @@ mod testing;
 pub mod walk;
 
 pub use admit::admit;
+pub use amend::{escalations, undo_stack};
+pub use consent::{args_hash, plan_hash};
 pub use error::{LoadError, Place};
 pub use event::{Recorded, RunEvent};
 pub use fact::{FactValue, Facts};

@@ -1,7 +1,11 @@
 //! Operations that `auto` steps may name, and the order of effects. The interpreter names an
 //! operation; performing it is the engine's.
 
+use std::collections::BTreeMap;
+
 use azir_model::Role;
+
+use crate::fact::FactValue;
 
 azir_model::wire_enum! {
     /// What a step can do to the world, in rising order of danger.
@@ -76,6 +80,39 @@ azir_model::wire_enum! {
 }
 
 impl Op {
+    /// The fact that tells, by looking alone, whether this operation took effect; none where only
+    /// a person can find out.
+    #[must_use]
+    pub fn probe(self, args: &BTreeMap<String, FactValue>) -> Option<&'static str> {
+        match self {
+            // The fact is about all four outlets, so it tells nothing of other gates.
+            Self::GateClose => {
+                let roles = args.get("roles").and_then(|v| match v {
+                    FactValue::Text(roles) => Some(roles.as_str()),
+                    FactValue::Bool(_) | FactValue::Int(_) => None,
+                })?;
+                let outlets = ["verifier", "proposer", "notary", "agent"];
+                let covered = roles.split_whitespace().all(|r| outlets.contains(&r));
+                covered.then_some("own_outputs_closed")
+            }
+            Self::CheckpointCompute => Some("checkpoint_computed"),
+            Self::EvidencePin
+            | Self::EvidenceCollect
+            | Self::ReplayRun
+            | Self::FraudProofDraft
+            | Self::SeatReplacementDraft
+            | Self::RestartManifestDraft
+            | Self::BranchReset
+            | Self::RoleReopen
+            | Self::StatusPublish
+            | Self::GovernanceRecompute
+            | Self::OwnerPathDraft
+            | Self::ReleaseInstall
+            | Self::StoreQuarantine
+            | Self::StoreRebuild => None,
+        }
+    }
+
     /// The effect of this operation; a step must declare the same.
     #[must_use]
     pub const fn effect(self) -> Effect {

@@ -300,6 +300,11 @@ impl Walk {
 
     fn record(&mut self, role: Role, event: RunEvent) -> Result<(), azir_model::Refusal> {
         self.at_s += 1;
+        if let Some(request) = asked(&self.state, &self.runbook, &event, self.at_s) {
+            admit(&self.state, &self.runbook, &request, &self.facts)?;
+            apply(&mut self.state, &request);
+        }
+        let event = whole(&self.state, &self.runbook, event);
         let record = by(self.at_s, role, event);
         admit(&self.state, &self.runbook, &record, &self.facts)?;
         apply(&mut self.state, &record);

@@ -493,6 +493,11 @@ impl Run {
 
     fn try_(&mut self, role: Role, event: RunEvent) -> Result<(), azir_model::Refusal> {
         self.at_s += 1;
+        if let Some(request) = asked(&self.state, &self.book, &event, self.at_s) {
+            admit(&self.state, &self.book, &request, &self.facts)?;
+            apply(&mut self.state, &request);
+        }
+        let event = whole(&self.state, &self.book, event);
         let record = by(self.at_s, role, event);
         admit(&self.state, &self.book, &record, &self.facts)?;
         apply(&mut self.state, &record);
@@ -529,7 +534,11 @@ impl Run {
         };
         match &step.work {
             Work::Auto { op, .. } => {
-                self.ok(step.roles[0], intended(run, id, *op, 1));
+                // Who approved does not carry it out.
+                let votes = self.state.steps.values().flat_map(|r| &r.votes);
+                let voted: Vec<_> = votes.filter(|v| v.plan.is_some()).map(|v| v.role).collect();
+                let hand = step.roles.iter().find(|r| !voted.contains(r));
+                self.ok(*hand.unwrap_or(&step.roles[0]), intended(run, id, *op, 1));
                 self.ok(Role::Automatic, done(Some(1)));
             }
             Work::Manual { .. } => self.ok(step.roles[0], done(None)),

@@ -169,6 +169,12 @@ impl<'a> Walker<'a> {
 
     fn try_record(&mut self, role: Role, event: RunEvent) -> Result<(), String> {
         self.at_s += 1;
+        let request = asked(&self.state, self.runbook, &event, self.at_s);
+        if let Some(request) = request {
+            admit(&self.state, self.runbook, &request, &self.facts).map_err(|e| e.to_string())?;
+            apply(&mut self.state, &request);
+        }
+        let event = whole(&self.state, self.runbook, event);
         let record = by(self.at_s, role, event);
         admit(&self.state, self.runbook, &record, &self.facts).map_err(|e| e.to_string())?;
         apply(&mut self.state, &record);
@@ -224,7 +230,7 @@ impl<'a> Walker<'a> {
                 leads && votes.iter().any(|v| v.actor == actor)
             })
         };
-        let free = step.roles.iter().find(|r| !step.effect.needs_person() || !approved(r));
+        let free = step.roles.iter().find(|r| !approved(r));
         *free.unwrap_or_else(|| {
             panic!("{}: who approves carries out {}", self.runbook.id(), step.id)
         })

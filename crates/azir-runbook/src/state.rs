@@ -1,13 +1,13 @@
 //! The state of a run: a fold over its events and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use azir_ledger::{Digest, Timestamp};
 use azir_model::Role;
 
 use crate::event::{
-    Deviation, EndOutcome, EvidenceMap, EvidenceState, Intended, Outcome, Recorded, RunEvent,
-    RunId, Started,
+    Deviation, EndOutcome, EvidenceMap, EvidenceState, Intended, Migrated, Outcome, Recorded,
+    RunEvent, RunId, Settled, Started,
 };
 use crate::fact::{FactValue, Facts};
 use crate::model::StepId;
@@ -63,6 +63,23 @@ pub struct Vote {
     pub answer: String,
     /// Why.
     pub rationale: String,
+    /// The plan voted on, for approvals.
+    pub plan: Option<Digest>,
+}
+
+/// Consent that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Hash of the plan.
+    pub plan: Digest,
+    /// Who asked; this person does not vote.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// When the consent ends.
+    pub expires: Timestamp,
+    /// Votes given before it, which it voids.
+    pub(crate) before: usize,
 }
 
 /// Everything that happened at one step.
@@ -76,6 +93,12 @@ pub struct StepRecord {
     pub outcome: Option<Outcome>,
     /// Answers and votes in order.
     pub votes: Vec<Vote>,
+    /// The newest request, for approvals.
+    pub request: Option<Request>,
+    /// When a person took the step back.
+    pub undone: Option<Timestamp>,
+    /// Rungs of the ladder that were reached.
+    pub escalated: BTreeSet<String>,
     /// When the deadline fired.
     pub deadline_fired: Option<Timestamp>,
     /// Where a deviation led.
@@ -91,10 +114,13 @@ impl StepRecord {
         self.attempts.last()
     }
 
-    /// The latest vote of each person, in order of their first.
+    /// The latest vote of each person on the plan that is asked for now.
     #[must_use]
     pub fn standing_votes(&self) -> BTreeMap<&str, &Vote> {
-        self.votes.iter().map(|v| (v.actor.as_str(), v)).collect()
+        let Some(request) = &self.request else { return BTreeMap::new() };
+        let votes = self.votes.iter().skip(request.before);
+        let votes = votes.filter(|v| v.plan == Some(request.plan));
+        votes.map(|v| (v.actor.as_str(), v)).collect()
     }
 
     fn number(&mut self, number: u32) -> Option<&mut Attempt> {
@@ -109,6 +135,7 @@ pub struct RunState {
     pub(crate) steps: BTreeMap<StepId, StepRecord>,
     pub(crate) evidence: EvidenceMap,
     pub(crate) deviations: Vec<Deviation>,
+    pub(crate) settled: BTreeMap<usize, Settled>,
     pub(crate) ended: Option<EndOutcome>,
 }
 
@@ -143,6 +170,13 @@ impl RunState {
     #[must_use]
     pub fn deviations(&self) -> &[Deviation] {
         &self.deviations
+    }
+
+    /// Deviations that no version took up and nobody dismissed, with their numbers.
+    #[must_use]
+    pub fn open_deviations(&self) -> Vec<(usize, &Deviation)> {
+        let all = self.deviations.iter().enumerate();
+        all.filter(|(n, _)| !self.settled.contains_key(n)).collect()
     }
 
     /// How the run ended, once it has.
@@ -215,6 +249,28 @@ impl RunState {
         }
     }
 
+    /// What happened stays what happened; steps carry the names of the new version.
+    fn migrate(&mut self, event: &Migrated) {
+        let steps = std::mem::take(&mut self.steps);
+        let renamed = |(id, record)| (event.map.get(&id).cloned().unwrap_or(id), record);
+        self.steps = steps.into_iter().map(renamed).collect();
+        if let Some(head) = &mut self.head {
+            head.started.runbook_hash = event.to;
+            head.started.version = event.version;
+        }
+    }
+
+    /// A run begins: the first, or the next after one that ended. Evidence and deviations of the
+    /// incident's earlier runs stay on record.
+    fn start(&mut self, started: &Started, at: Timestamp) {
+        let over = self.head.is_none() || self.ended.is_some();
+        if let (true, Ok(id)) = (over, started.run_id()) {
+            self.head = Some(RunHead { id, started: started.clone(), at });
+            self.steps.clear();
+            self.ended = None;
+        }
+    }
+
     fn at(&mut self, step: &StepId, at: Timestamp) -> &mut StepRecord {
         let record = self.steps.entry(step.clone()).or_default();
         record.last_at = Some(at);
@@ -226,11 +282,7 @@ impl RunState {
 /// still never panics.
 pub fn apply(state: &mut RunState, record: &Recorded) {
     match &record.event {
-        RunEvent::Started(started) => {
-            if let (None, Ok(id)) = (&state.head, started.run_id()) {
-                state.head = Some(RunHead { id, started: started.clone(), at: record.at });
-            }
-        }
+        RunEvent::Started(started) => state.start(started, record.at),
         RunEvent::Intended(event) => state.intended(event, record),
         RunEvent::Finished(event) => {
             let step = state.at(&event.step, record.at);
@@ -254,6 +306,7 @@ pub fn apply(state: &mut RunState, record: &Recorded) {
                 role: record.role,
                 answer: event.answer.clone(),
                 rationale: event.rationale.clone(),
+                plan: event.plan,
             });
             state.add_evidence(&event.evidence);
         }
@@ -275,6 +328,27 @@ pub fn apply(state: &mut RunState, record: &Recorded) {
             }
             state.deviations.push(event.clone());
         }
+        RunEvent::Requested(event) => {
+            let (plan, by, expires) = (event.plan, record.actor.clone(), event.expires);
+            let step = state.at(&event.step, record.at);
+            let (at, before) = (record.at, step.votes.len());
+            step.request = Some(Request { plan, by, at, expires, before });
+            // The step is open again, from now on.
+            step.deadline_fired = None;
+        }
+        RunEvent::Undone(event) => {
+            // Its time is not that of the step: nothing waits for it.
+            state.steps.entry(event.step.clone()).or_default().undone = Some(record.at);
+        }
+        RunEvent::Escalated(event) => {
+            let step = state.steps.entry(event.step.clone()).or_default();
+            step.escalated.insert(event.rung.clone());
+        }
+        RunEvent::Settled(event) => {
+            let number = usize::try_from(event.deviation).unwrap_or(usize::MAX);
+            state.settled.insert(number, event.clone());
+        }
+        RunEvent::Migrated(event) => state.migrate(event),
         RunEvent::Ended(event) => state.ended = Some(event.outcome),
     }
 }

@@ -3,13 +3,16 @@
 use azir_ledger::{Digest, Timestamp};
 use azir_model::Role;
 
+use crate::consent::{approved, args_hash, plan_hash};
 use crate::event::{
-    Decided, EvidenceMap, EvidenceState, Finished, Intended, Outcome, Recorded, RunEvent, RunId,
-    Started,
+    Decided, EvidenceMap, EvidenceState, Finished, Intended, Outcome, Recorded, Requested,
+    RunEvent, RunId, Started,
 };
 use crate::fact::{FactValue, Facts};
-use crate::model::{Runbook, StepId};
+use crate::model::{Runbook, StepId, Work};
 use crate::op::Op;
+use crate::state::RunState;
+use crate::walk::current;
 
 pub(crate) const CONSENSUS: &str = include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml");
 
@@ -63,7 +66,57 @@ pub(crate) fn decided(run: RunId, step: &str, answer: &str) -> RunEvent {
         answer: answer.into(),
         rationale: "seen in the replay report".into(),
         evidence: EvidenceMap::new(),
+        plan: None,
     })
+}
+
+/// The event with the hashes that follow from the runbook: of arguments, and of the plan voted on.
+pub(crate) fn whole(state: &RunState, runbook: &Runbook, event: RunEvent) -> RunEvent {
+    match event {
+        RunEvent::Intended(mut event) => {
+            if let Some(Work::Auto { args, .. }) = runbook.step(&event.step).map(|s| &s.work)
+                && event.args_hash == Digest::of(b"args")
+            {
+                event.args_hash = args_hash(args);
+            }
+            RunEvent::Intended(event)
+        }
+        RunEvent::Decided(mut event) => {
+            if let Some(step) = runbook.step(&event.step) {
+                event.plan = event.plan.or(plan_hash(state, runbook, step));
+            }
+            RunEvent::Decided(event)
+        }
+        event => event,
+    }
+}
+
+/// A request for consent at this approval, for an hour.
+pub(crate) fn requested(state: &RunState, runbook: &Runbook, step: &str, at_s: i64) -> RunEvent {
+    let step = runbook.step(&StepId::from(step)).unwrap();
+    let plan = plan_hash(state, runbook, step).unwrap();
+    let run = state.head().unwrap().id;
+    let expires = Timestamp::from_ms((at_s + 3600) * 1000);
+    RunEvent::Requested(Requested { run, step: step.id.clone(), plan, expires })
+}
+
+/// Before the first vote at an approval, somebody else asks for consent.
+pub(crate) fn asked(
+    state: &RunState,
+    runbook: &Runbook,
+    event: &RunEvent,
+    at_s: i64,
+) -> Option<Recorded> {
+    let RunEvent::Decided(vote) = event else { return None };
+    let step = runbook.step(&vote.step)?;
+    let next = approved(runbook, step)?;
+    let open = current(state, runbook).is_some_and(|s| s.id == step.id);
+    if !open || state.step(&step.id).is_some_and(|r| r.request.is_some()) {
+        return None;
+    }
+    let role = *next.roles.iter().chain(&step.roles).find(|r| **r != Role::Automatic)?;
+    let event = requested(state, runbook, step.id.as_str(), at_s);
+    Some(Recorded { actor: "operator:asker".to_owned(), ..by(at_s, role, event) })
 }
 
 /// Facts under which every step of the drill can be walked.

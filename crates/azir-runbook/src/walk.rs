@@ -69,6 +69,9 @@ pub(crate) fn walk<'a>(state: &RunState, runbook: &'a Runbook) -> Walk<'a> {
     while let (Some(step), true) = (at, walk.path.len() < runbook.steps().len()) {
         walk.path.push(step);
         let record = state.step(&step.id);
+        // The time for an approval runs from the newest request.
+        let asked = record.and_then(|r| r.request.as_ref()).map(|r| r.at);
+        entered = asked.map_or(entered, |at| at.max(entered));
         at = match leave(step, record) {
             Leave::Stay(_) if state.ended.is_some() => return walk,
             Leave::Stay(status) => {

@@ -135,7 +135,10 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
             return Asks::Anyone;
         }
         // Refused by their own rule: they are not about an open incident.
-        Body::LogCreated(_) | Body::KeyRevoked(_) | Body::IncidentOpened(_) => {
+        Body::LogCreated(_)
+        | Body::KeyRevoked(_)
+        | Body::RunbookReleased(_)
+        | Body::IncidentOpened(_) => {
             return Asks::Anyone;
         }
     })

@@ -5,6 +5,7 @@ use azir_model::lifecycle::{self, Request};
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::scope::{Scope, ScopeKind};
 use azir_model::{BlastRank, IncidentClass, IncidentId, Severity, class};
+use azir_runbook::Runbook;
 
 use super::{Context, evidence};
 use crate::body::{
@@ -251,43 +252,44 @@ pub(super) fn bind(
             RefusalKind::VersionConflict,
             format!("{} version {} with hash {} is not released here", b.id, b.version, b.hash),
             "35.2, D-117",
-            "bind a version that log.created lists",
+            "bind a version that log.created lists or that was released since",
         ));
     }
     if let Some(text) = cx.held(&b.object, "runbook", unmet) {
-        same_runbook(b, &text, unmet);
+        let _checked = same_runbook(b, &text, unmet);
     }
 }
 
 /// The text in the vault is the released version itself, not another under its name (35.1).
-fn same_runbook(b: &BoundRunbook, text: &[u8], unmet: &mut Vec<Unmet>) {
+pub(super) fn same_runbook(
+    b: &BoundRunbook,
+    text: &[u8],
+    unmet: &mut Vec<Unmet>,
+) -> Option<Runbook> {
     let loaded = str::from_utf8(text)
         .map_err(|e| e.to_string())
         .and_then(|text| azir_runbook::load(text, "runbook").map_err(|e| e.to_string()));
     let wrong = match loaded {
-        Err(error) => Some(format!("the bound text is no runbook: {error}")),
+        Err(error) => format!("the text is no runbook: {error}"),
         Ok(runbook) => {
             let hash = runbook.header().hash().map(|h| h.0);
             let same = runbook.id() == b.id
                 && u64::from(runbook.version()) == b.version
                 && hash.as_ref() == Ok(&b.hash);
-            (!same).then(|| {
-                format!(
-                    "the bound text is {} version {}, or differs in a part",
-                    runbook.id(),
-                    runbook.version()
-                )
-            })
+            if same {
+                return Some(runbook);
+            }
+            let (id, version) = (runbook.id(), runbook.version());
+            format!("the text is {id} version {version}, or differs in a part")
         }
     };
-    if let Some(what) = wrong {
-        unmet.push(Unmet::new(
-            RefusalKind::HashMismatch,
-            what,
-            "35.1, D-117",
-            "bind the text whose header has this hash",
-        ));
-    }
+    unmet.push(Unmet::new(
+        RefusalKind::HashMismatch,
+        wrong,
+        "35.1, D-117",
+        "name the text whose header has this hash",
+    ));
+    None
 }
 
 /// `state.moved`: the lifecycle judges, on facts of the view.

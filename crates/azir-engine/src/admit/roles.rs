@@ -1,7 +1,7 @@
 //! People: roles and their separation, key revocation, closure review, runbook steps.
 
 use azir_model::refusal::{RefusalKind, Unmet};
-use azir_model::role::{Act, Ctx, Duty, check_separation, permit};
+use azir_model::role::{Act, Ctx, Duty, Permission, check_separation, permit};
 use azir_model::{IncidentClass, Role, Severity};
 use azir_runbook::{Recorded, RunEvent};
 
@@ -134,11 +134,46 @@ pub(super) fn run(cx: &Context<'_>, view: &IncidentView, event: &RunEvent, unmet
             return;
         }
     };
+    migration(cx, view, event, unmet);
     let given = facts::for_runbook(cx.state, view, cx.now);
     let (actor, event) = (cx.actor.to_owned(), event.clone());
     let record = Recorded { at: cx.now, actor, role: cx.role, event };
     let judged = azir_runbook::admit(&view.run, &runbook, &record, &given);
     if let Err(refusal) = judged {
         unmet.extend(refusal.unmet().to_vec());
+    }
+}
+
+/// A run goes over to another version with a second person's signature, and a deviation is taken
+/// up only by a version that is released here (D-117).
+fn migration(cx: &Context<'_>, view: &IncidentView, event: &RunEvent, unmet: &mut Vec<Unmet>) {
+    match event {
+        RunEvent::Migrated(_) => {
+            let leads = Ctx::new(view.class, view.severity).leads();
+            let second = Permission::WithSecond(vec![leads]);
+            authority::seconded(cx, &second, &view.approvals, unmet);
+        }
+        RunEvent::Settled(settled) => {
+            let known = |hash| cx.state.runbooks.iter().any(|r| r.hash == hash);
+            if settled.merged.is_some_and(|version| !known(version.0)) {
+                unmet.push(Unmet::new(
+                    RefusalKind::VersionConflict,
+                    "no released version has this hash",
+                    "35.2, D-117",
+                    "release the version that takes the deviation up first",
+                ));
+            }
+        }
+        RunEvent::Started(_)
+        | RunEvent::Intended(_)
+        | RunEvent::Finished(_)
+        | RunEvent::Uncertain(_)
+        | RunEvent::Decided(_)
+        | RunEvent::DeadlineFired(_)
+        | RunEvent::Deviation(_)
+        | RunEvent::Requested(_)
+        | RunEvent::Undone(_)
+        | RunEvent::Escalated(_)
+        | RunEvent::Ended(_) => {}
     }
 }

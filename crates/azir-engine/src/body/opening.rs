@@ -179,6 +179,19 @@ pub struct BoundRunbook {
     pub object: Digest,
 }
 
+/// Body of `runbook.released`. The author is the actor; approvals were given for exactly this act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunbookReleased {
+    /// The version.
+    pub runbook: BoundRunbook,
+    /// Hash of the version that it follows; none for the first of its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+    /// What changed and why.
+    pub reason: String,
+}
+
 /// Body of `state.moved`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

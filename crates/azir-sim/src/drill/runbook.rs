@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use azir_engine::body::DraftKind;
 use azir_engine::{Body, evidence, facts, fold};
-use azir_ledger::Digest;
 use azir_model::Role;
 use azir_model::evidence::Item;
 use azir_model::vocab::NodeRole;
 use azir_runbook::event::{
-    Decided, EndOutcome, Ended, EvidenceMap, EvidenceState, Finished, Intended, Outcome, RunEvent,
-    RunId, Started,
+    Decided, EndOutcome, Ended, EvidenceMap, EvidenceState, Finished, Intended, Outcome, Requested,
+    RunEvent, RunId, Started,
 };
 use azir_runbook::{FactValue, Op, Runbook, Step, Truth, Work};
 
@@ -163,7 +162,7 @@ fn take(
                 run,
                 step: id.clone(),
                 op: *op,
-                args_hash: Digest::of(step.id.as_str().as_bytes()),
+                args_hash: azir_runbook::args_hash(args),
                 attempt: 1,
             });
             play(stage, step, &Body::Run(intended))?;
@@ -186,6 +185,7 @@ fn take(
         }
         Work::Approval { quorum, .. } => {
             let needed = usize::try_from(*quorum).unwrap_or(usize::MAX);
+            request(stage, step, run, needed)?;
             for role in step.roles.iter().take(needed) {
                 let why = "checked what stands in the log";
                 decide(stage, step, run, Some(*role), "approve", why, &evidence)?;
@@ -218,6 +218,26 @@ fn play(stage: &mut Stage<'_>, step: &Step, body: &Body) -> Result<(), DrillErro
     }
 }
 
+/// Somebody who does not vote asks for consent to the plan as it stands.
+fn request(
+    stage: &mut Stage<'_>,
+    step: &Step,
+    run: RunId,
+    needed: usize,
+) -> Result<(), DrillError> {
+    let runbook = bound()?;
+    let next = azir_runbook::consent::approved(&runbook, step);
+    let voters: Vec<_> = step.roles.iter().take(needed).collect();
+    let mut others = next.iter().flat_map(|s| &s.roles).chain(&step.roles);
+    let role = others.find(|r| **r != Role::Automatic && !voters.contains(r)).copied();
+    let role = role.ok_or_else(|| DrillError::script("nobody is left to ask for consent"))?;
+    let plan = azir_runbook::plan_hash(&stage.view()?.run, &runbook, step);
+    let plan = plan.ok_or_else(|| DrillError::script("an approval without a plan"))?;
+    let expires = stage.now().plus_ms(azir_runbook::consent::VALID_MS);
+    let requested = Requested { run, step: step.id.clone(), plan, expires };
+    stage.act(role, &Body::Run(RunEvent::Requested(requested))).map(|_| ())
+}
+
 fn decide(
     stage: &mut Stage<'_>,
     step: &Step,
@@ -227,7 +247,10 @@ fn decide(
     why: &str,
     evidence: &EvidenceMap,
 ) -> Result<(), DrillError> {
+    let runbook = bound()?;
+    let plan = azir_runbook::plan_hash(&stage.view()?.run, &runbook, step);
     let body = Body::Run(RunEvent::Decided(Decided {
+        plan,
         run,
         step: step.id.clone(),
         answer: answer.to_owned(),

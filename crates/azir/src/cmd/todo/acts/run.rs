@@ -9,7 +9,7 @@ use azir_runbook::{Predicate, Runbook, Status, Step, Work};
 use serde_json::{Map, Value, json};
 
 use super::super::trial::CONTENT;
-use super::{Act, Ground, hash_of};
+use super::{Act, Ground};
 
 /// The acts of the run; none while no runbook is bound or its text does not load.
 pub(super) fn acts(ground: &Ground<'_>) -> Vec<Act> {
@@ -81,17 +81,40 @@ fn ready(ground: &Ground<'_>, run: &Value, step: &Step) -> Vec<Act> {
         Work::Auto { op, args, .. } => {
             let record = ground.view.run.step(&step.id).and_then(|r| r.attempt());
             let attempt = record.map_or(1, |a| a.number.saturating_add(1));
-            let args = serde_json::to_value(args).map_or(CONTENT, |v| hash_of(&v));
+            let args = azir_runbook::args_hash(args);
             let body = json!({"run": run, "step": step.id, "op": op, "args_hash": args,
                 "attempt": attempt});
             vec![Act::new(title("intent, before the effect"), "step.intended", body)]
         }
         Work::Manual { .. } => vec![finished("done", "attest it")],
         Work::Decision { answers, .. } => answers.iter().map(|a| decided(&a.id)).collect(),
-        Work::Approval { .. } => vec![decided(APPROVE), decided(REJECT)],
+        Work::Approval { .. } => consent(ground, run, step),
         Work::Check { when, .. } => vec![finished(told(ground, when), "check")],
         Work::Wait { until, .. } => vec![finished(told(ground, until), "wait")],
     }
+}
+
+/// Consent is asked for by one person, then others vote on that very plan.
+fn consent(ground: &Ground<'_>, run: &Value, step: &Step) -> Vec<Act> {
+    let state = &ground.view.run;
+    let text = ground.runbook.as_deref();
+    let Some(runbook) = text.and_then(|t| azir_runbook::load(t, "runbook").ok()) else {
+        return Vec::new();
+    };
+    let Some(plan) = azir_runbook::plan_hash(state, &runbook, step) else { return Vec::new() };
+    let request = state.step(&step.id).and_then(|r| r.request.as_ref());
+    let title = |what: &str| format!("step {}: {} ({what})", step.id, step.title);
+    if request.is_none_or(|r| r.plan != plan || r.expires <= ground.now) {
+        let expires = ground.now.plus_ms(azir_runbook::consent::VALID_MS);
+        let body = json!({"run": run, "step": step.id, "plan": plan, "expires": expires});
+        return vec![Act::new(title("ask for consent"), "step.requested", body)];
+    }
+    let vote = |answer: &str| {
+        let body = json!({"run": run, "step": step.id, "answer": answer, "rationale": "WHY",
+            "evidence": {}, "plan": plan});
+        Act::new(title(&format!("answer {answer}")), "step.decided", body)
+    };
+    vec![vote(APPROVE), vote(REJECT)]
 }
 
 /// Facts that the step asks for and nobody told yet, to be read by a node or by a person.
