@@ -12,7 +12,8 @@ use azir_runbook::{Recorded, RunEvent};
 
 use crate::body::{
     AttemptRefused, Body, DecisionRecorded, IncidentDeclared, IncidentOpened, MeasureCommanded,
-    NetworkObserved, PostmortemPublished, RecoveryPlanned, SeverityCorrected, StateMoved,
+    NetworkObserved, PostmortemPublished, RecoveryPlanned, ScopeChanged, SeverityCorrected,
+    StateMoved,
 };
 use crate::view::{
     ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, DecisionRecord, DeclaredSeverity, DraftRecord,
@@ -150,8 +151,8 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         Body::LogCreated(_)
         | Body::KeyRevoked(_)
         | Body::RunbookReleased(_)
-        | Body::IncidentOpened(_) => {}
-        Body::NoteAdded(_)
+        | Body::IncidentOpened(_)
+        | Body::NoteAdded(_)
         | Body::StatusPublished(_)
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
@@ -166,11 +167,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
             severity(view, b.severity, mark);
         }
         Body::SeverityCorrected(b) => correct(view, b, mark),
-        Body::ScopeChanged(b) => {
-            view.scopes = b.scopes.clone();
-            view.scopes_since.push((mark.index, b.scopes.clone()));
-            view.blast = Some(b.blast.clone());
-        }
+        Body::ScopeChanged(b) => scope(view, b, mark.index),
         Body::RunbookBound(b) => view.runbook = Some(b.clone()),
         Body::RoleAssigned(_)
         | Body::RoleAccepted(_)
@@ -427,6 +424,12 @@ fn correct(view: &mut IncidentView, b: &SeverityCorrected, mark: Mark) {
     view.severity = b.severity;
     view.severities.push(DeclaredSeverity { severity: b.severity, wrong: false, mark });
     view.peak = view.severities.iter().filter(|d| !d.wrong).map(|d| d.severity).max();
+}
+
+fn scope(view: &mut IncidentView, b: &ScopeChanged, index: u64) {
+    view.scopes = b.scopes.clone();
+    view.scopes_since.push((index, b.scopes.clone()));
+    view.blast = Some(b.blast.clone());
 }
 
 fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Mark) {

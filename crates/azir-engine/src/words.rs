@@ -77,17 +77,6 @@ pub fn of(body: &Body) -> String {
             b.policy.machines.len(),
             b.policy.nodes.len()
         ),
-        Body::KeyRevoked(b) => format!("key of {} revoked: {}", b.actor, b.reason),
-        Body::ReadingStated(b) => {
-            let value = |(name, value): (&String, &FactValue)| format!("{name} {value}");
-            let unknown = b.withdrawn.iter().map(|name| format!("{name} unknown"));
-            let all: Vec<_> = b.facts.iter().map(value).chain(unknown).collect();
-            format!("reads {}", all.join(", "))
-        }
-        Body::RunbookReleased(b) => {
-            format!("runbook {} version {} released", b.runbook.id, b.runbook.version)
-        }
-        Body::KeyListed(b) => format!("{} keys listed as compromised: {}", b.keys.len(), b.reason),
         Body::IncidentOpened(b) => format!(
             "incident opened: {} {}, proposed {}",
             b.record.incident_class,
@@ -150,6 +139,17 @@ pub fn of(body: &Body) -> String {
 
 fn kept_words(body: &Body) -> String {
     match body {
+        Body::ReadingStated(b) => {
+            let value = |(name, value): (&String, &FactValue)| format!("{name} {value}");
+            let unknown = b.withdrawn.iter().map(|name| format!("{name} unknown"));
+            let all: Vec<_> = b.facts.iter().map(value).chain(unknown).collect();
+            format!("reads {}", all.join(", "))
+        }
+        Body::RunbookReleased(b) => {
+            format!("runbook {} version {} released", b.runbook.id, b.runbook.version)
+        }
+        Body::KeyListed(b) => format!("{} keys listed as compromised: {}", b.keys.len(), b.reason),
+        Body::KeyRevoked(b) => format!("key of {} revoked: {}", b.actor, b.reason),
         Body::EvidenceSealed(b) => format!("seals {} pieces: {}", b.pieces.len(), b.reason),
         Body::EvidenceHanded(b) => format!("{} goes from {} to {}", b.piece.short(), b.from, b.to),
         Body::EvidenceDropped(b) => {

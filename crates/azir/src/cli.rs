@@ -121,6 +121,26 @@ pub(crate) enum Command {
         #[command(flatten)]
         data: Data,
     },
+    /// Where the run of an incident's runbook stands: one step, and the way on
+    Run {
+        /// Incident, or the beginning of its id [default: the only one that is open]
+        incident: Option<String>,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Take the run of an incident's runbook on by one step
+    Step {
+        #[command(subcommand)]
+        verb: crate::cmd::step::Verb,
+        /// Incident, or the beginning of its id [default: the only one that is open]
+        #[arg(long, value_name = "ID", global = true)]
+        incident: Option<String>,
+        /// Directory of the deployment
+        #[arg(long, value_name = "DIR", global = true, default_value_os_t = default_dir())]
+        data: PathBuf,
+        #[command(flatten)]
+        by: crate::cmd::step::By,
+    },
     /// Decide the containment of an incident from a situation, and record the decision
     Decide {
         /// Incident, or the beginning of its id

@@ -313,6 +313,22 @@ impl Host {
         Signed::seal(body, &self.store.server).map_err(|e| CliError::Internal(e.to_string()))
     }
 
+    /// Signs an event as the log's server, which its key alone can do.
+    pub(crate) fn by_server(&self, event: &Event) -> Result<SignedEvent, CliError> {
+        SignedEvent::by_machine(event, &self.store.server)
+            .map_err(|e| CliError::Internal(e.to_string()))
+    }
+
+    /// Lets the rules look at the time: what is overdue is recorded, owed orders are returned.
+    pub(crate) fn tick(&mut self) -> Result<Vec<Order>, CliError> {
+        let objects = VaultObjects(Vault::read_only(self.store.vault.dir()));
+        let (orders, failed) = drive::tick(&mut self.engine, now(), &objects, &mut self.store);
+        match failed {
+            Some(why) => Err(CliError::Refused(drive::stopped(&why))),
+            None => Ok(orders),
+        }
+    }
+
     /// Key of the log.
     pub(crate) fn log_key(&self) -> Result<VerifierKey, CliError> {
         checkpoint::ledger_key(self.engine.log(), &self.store.server.public())

@@ -70,17 +70,21 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::NoteAdded(_)
         | Body::EvidenceCollected(_)
         | Body::ConfirmationVerified(_)
+        | Body::EvidenceSealed(_)
+        | Body::EvidenceHanded(_)
         | Body::RecoveryProduced(_) => Act::OpenOrAttach,
         Body::RoleAssigned(_) => Act::AssignRoles,
-        Body::IncidentDeclared(_) | Body::RunbookBound(_) => Act::Declare,
+        Body::IncidentDeclared(_)
+        | Body::RunbookBound(_)
+        | Body::ScopeChanged(_)
+        | Body::IncidentResolved(_) => Act::Declare,
         Body::SeverityChanged(b) if b.severity < view.severity => Act::LowerSeverity,
         Body::SeverityChanged(_) => Act::RaiseSeverity,
         Body::SeverityCorrected(_) => Act::LowerSeverity,
-        Body::ScopeChanged(_) | Body::IncidentResolved(_) => Act::Declare,
-        Body::EvidenceSealed(_) | Body::EvidenceHanded(_) => Act::OpenOrAttach,
-        Body::EvidenceDropped(_) => Act::PinEvidence,
         Body::EvidenceRemoved(_) => Act::WaiveEvidence,
-        Body::EvidencePinned(_) | Body::EvidencePreserved(_) => Act::PinEvidence,
+        Body::EvidencePinned(_) | Body::EvidencePreserved(_) | Body::EvidenceDropped(_) => {
+            Act::PinEvidence
+        }
         Body::EvidenceSettled(b) => match b.state {
             SettledState::NotApplicable => Act::OpenOrAttach,
             SettledState::Unavailable if b.item.row().qualified => Act::OpenOrAttach,
@@ -110,17 +114,7 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::CriterionSigned(_) | Body::CauseStated(_) => Act::SignCriterion,
         Body::RestartDecided(_) => Act::DecideRestart,
         Body::PhaseCarried(_) => Act::CarryOutPhase,
-        Body::DraftMade(b) => match b.draft {
-            DraftKind::FraudProof
-            | DraftKind::KeyRevocation
-            | DraftKind::MandateMode
-            | DraftKind::Challenge => Act::DraftOwnerPath,
-            DraftKind::EmergencyRestriction => Act::DraftEmergency,
-            DraftKind::SeatReplacement
-            | DraftKind::Lift
-            | DraftKind::RestartManifest
-            | DraftKind::ProtocolMeasure => Act::DraftMeasure,
-        },
+        Body::DraftMade(b) => drafting(b.draft),
         Body::ReviewSigned(_) => Act::ReviewClosure,
         Body::PostmortemPublished(_) => Act::PublishPostmortem,
         Body::StatusPublished(_) => Act::PublishStatus,
@@ -188,6 +182,21 @@ pub(super) fn seconded(
     for list in lists {
         let second = check_second_in(cx.policy.deployment(), digest, list, &given, cx.actor);
         unmet.extend(second.err());
+    }
+}
+
+/// Rows 14 to 16.
+fn drafting(draft: DraftKind) -> Act {
+    match draft {
+        DraftKind::FraudProof
+        | DraftKind::KeyRevocation
+        | DraftKind::MandateMode
+        | DraftKind::Challenge => Act::DraftOwnerPath,
+        DraftKind::EmergencyRestriction => Act::DraftEmergency,
+        DraftKind::SeatReplacement
+        | DraftKind::Lift
+        | DraftKind::RestartManifest
+        | DraftKind::ProtocolMeasure => Act::DraftMeasure,
     }
 }
 

@@ -1,18 +1,15 @@
 //! Follows the bound runbook: each step is recorded as intent and result, by the role that the
 //! step names, with what the script has really done. The interpreter refuses every other order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use azir_engine::body::DraftKind;
-use azir_engine::{Body, evidence, facts, fold};
+use azir_engine::{Body, facts};
 use azir_model::Role;
-use azir_model::evidence::Item;
-use azir_model::vocab::NodeRole;
 use azir_runbook::event::{
-    Decided, EndOutcome, Ended, EvidenceMap, EvidenceState, Finished, Intended, Outcome, Requested,
-    RunEvent, RunId, Started,
+    Decided, EndOutcome, Ended, EvidenceMap, Finished, Intended, Outcome, Requested, RunEvent,
+    RunId, Started,
 };
-use azir_runbook::{FactValue, Op, Runbook, Step, Truth, Work};
+use azir_runbook::{Runbook, Step, Truth, Work};
 
 use super::DrillError;
 use super::stage::Stage;
@@ -82,57 +79,6 @@ fn lost(stop: &str) -> DrillError {
     DrillError::script(&format!("the runbook did not come to {stop:?}"))
 }
 
-/// Whether the effect of an operation stands in the log (D-115: completion is recorded, not
-/// wished).
-fn stands(
-    stage: &Stage<'_>,
-    op: Op,
-    args: &BTreeMap<String, FactValue>,
-) -> Result<bool, DrillError> {
-    let view = stage.view()?;
-    let roles = || -> Vec<NodeRole> {
-        let Some(FactValue::Text(text)) = args.get("roles") else { return vec![] };
-        text.split(' ').filter_map(|r| r.parse().ok()).collect()
-    };
-    let gates = |open: bool| {
-        let held = |role: &NodeRole| {
-            stage.policy.nodes.iter().filter(|n| n.roles.contains(role)).all(|n| {
-                let name = fold::subsystem(&n.node, *role);
-                let known = stage.plane.engine().state().gates.get(&name);
-                known.is_some_and(|g| g.open == open)
-            })
-        };
-        !roles().is_empty() && roles().iter().all(held)
-    };
-    let drafted = |kind: DraftKind| view.drafts.iter().any(|d| d.draft == kind);
-    let said = |kind: &str| stage.plane.entries().iter().any(|e| e.signed.event().kind == kind);
-    let produced = |item: &str| view.plan.as_ref().is_some_and(|p| p.produced.contains_key(item));
-    Ok(match op {
-        Op::EvidencePin => evidence::pins_missing(view).is_empty(),
-        Op::GateClose => gates(false),
-        Op::EvidenceCollect => {
-            view.evidence.get(&Item::EvidenceObjects).is_some_and(|r| r.collected)
-        }
-        Op::ReplayRun => view.replay.is_some(),
-        Op::CheckpointCompute => view.checkpoint.is_some(),
-        Op::FraudProofDraft => drafted(DraftKind::FraudProof),
-        Op::SeatReplacementDraft => drafted(DraftKind::SeatReplacement),
-        Op::RestartManifestDraft => drafted(DraftKind::RestartManifest),
-        Op::OwnerPathDraft => {
-            [DraftKind::KeyRevocation, DraftKind::MandateMode, DraftKind::Challenge]
-                .into_iter()
-                .any(drafted)
-        }
-        Op::GovernanceRecompute => !stage.plane.engine().state().governance.is_empty(),
-        Op::BranchReset => produced("dropped_candidates_listed"),
-        Op::StoreQuarantine => produced("damaged_store_set_aside"),
-        Op::StoreRebuild => produced("rebuilt_store"),
-        Op::ReleaseInstall => produced("release_installed"),
-        Op::RoleReopen => gates(true),
-        Op::StatusPublish => said("status.published"),
-    })
-}
-
 /// What an automatic step does.
 type StepEffect<'e> = &'e mut dyn FnMut(&mut Stage<'_>) -> Result<(), DrillError>;
 
@@ -145,7 +91,7 @@ fn take(
 ) -> Result<(), DrillError> {
     let run = run_id(stage)?;
     let id = step.id.clone();
-    let evidence = step_evidence(stage, step)?;
+    let evidence = azir_engine::running::evidence_of(stage.view()?, step);
     let finished = |attempt, outcome, evidence: &EvidenceMap| {
         Body::Run(RunEvent::Finished(Finished {
             run,
@@ -169,10 +115,13 @@ fn take(
             if let Some(effect) = effect {
                 effect(stage)?;
             }
-            if !stands(stage, *op, args)? {
+            let state = stage.plane.engine().state();
+            let view = stage.view()?;
+            let since = view.run.step(&id).and_then(|r| r.last_at).unwrap_or(stage.now());
+            if !azir_engine::running::stands(state, view, *op, args, since) {
                 return Err(DrillError::script(&format!("step {}: {op} has no effect", step.id)));
             }
-            let evidence = step_evidence(stage, step)?;
+            let evidence = azir_engine::running::evidence_of(stage.view()?, step);
             let done = finished(Some(1), Outcome::Done, &evidence);
             stage.machine("server:azir", &done).map(|_| ())
         }
@@ -259,23 +208,6 @@ fn decide(
     }));
     let role = role.ok_or_else(|| DrillError::script("a decision without a role"))?;
     stage.act(role, &body).map(|_| ())
-}
-
-/// What the incident holds for the items that a step asks for.
-fn step_evidence(stage: &Stage<'_>, step: &Step) -> Result<EvidenceMap, DrillError> {
-    let view = stage.view()?;
-    let mut map = EvidenceMap::new();
-    for name in &step.evidence {
-        let item: Item = name.parse().map_err(|_| {
-            DrillError::script(&format!("step {} asks for unknown item {name}", step.id))
-        })?;
-        let held = view.evidence.get(&item).map(|r| r.held.iter().map(|d| d.hash));
-        let hashes: BTreeSet<_> = held.into_iter().flatten().collect();
-        if !hashes.is_empty() {
-            map.insert(name.clone(), EvidenceState::Present { hashes });
-        }
-    }
-    Ok(map)
 }
 
 /// Ends the run as walked to its end.

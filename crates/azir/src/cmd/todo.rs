@@ -248,7 +248,7 @@ mod tests {
     use azir_runbook::event::RunEventKind;
 
     /// What machines, the server or other commands say.
-    const OF_OTHERS: [&str; 11] = [
+    const OF_OTHERS: [&str; 13] = [
         "approval.given",
         "attempt.refused",
         "gate.stated",
@@ -259,7 +259,9 @@ mod tests {
         "measure.acknowledged",
         "network.observed",
         "restrictions.observed",
+        "runbook.released",
         "step.deadline_fired",
+        "step.escalated",
     ];
 
     #[test]

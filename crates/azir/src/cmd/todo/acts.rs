@@ -455,11 +455,6 @@ fn ending(ground: &Ground<'_>) -> Vec<Act> {
     acts
 }
 
-/// The digest of an operation's arguments, as a step's intent names them.
-fn hash_of(value: &Value) -> Digest {
-    canon::encode_value(value).map_or(CONTENT, |bytes| Digest::of(&bytes))
-}
-
 /// The profile that a decision would declare: the one declared, or the widest for the strict
 /// answer.
 pub(super) fn profile_of(act: &Act) -> Option<Profile> {

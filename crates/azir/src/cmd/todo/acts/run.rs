@@ -21,14 +21,48 @@ pub(super) fn acts(ground: &Ground<'_>) -> Vec<Act> {
     let status = walk::status(run, &runbook);
     let Some(head) = run.head() else { return vec![start(ground, &runbook)] };
     let id = json!(head.id);
-    match (status, walk::current(run, &runbook)) {
+    let mut acts = current(ground, &runbook, status, &id);
+    acts.extend(beside(ground, &runbook, &id));
+    acts
+}
+
+/// What does not take the run on: a step taken back, deviations settled, another version.
+fn beside(ground: &Ground<'_>, runbook: &Runbook, id: &Value) -> Vec<Act> {
+    let run = &ground.view.run;
+    let mut acts = Vec::new();
+    if let Some((step, _)) = azir_runbook::undo_stack(run, runbook).first() {
+        let body = json!({"run": id, "step": step.id, "note": "WHAT WAS DONE"});
+        acts.push(Act::new(
+            format!("step {}: say that it was taken back", step.id),
+            "step.undone",
+            body,
+        ));
+    }
+    if let Some((n, deviation)) = run.open_deviations().first() {
+        let body = json!({"run": id, "deviation": n, "rationale": "WHY"});
+        let title = format!("dismiss the deviation at {}", deviation.step);
+        acts.push(Act::new(title, "deviation.settled", body));
+    }
+    let bound_to = run.head().map(|h| h.started.runbook_hash);
+    if bound_to.is_some_and(|hash| hash != runbook.hash()) {
+        let body = json!({"run": id, "from": bound_to, "to": runbook.hash(),
+            "version": runbook.version(), "map": {}, "rationale": "WHY"});
+        acts.push(Act::new("let the run go over to the bound version", "run.migrated", body));
+    }
+    acts
+}
+
+/// The acts at the current step.
+fn current(ground: &Ground<'_>, runbook: &Runbook, status: Status, id: &Value) -> Vec<Act> {
+    let run = &ground.view.run;
+    match (status, walk::current(run, runbook)) {
         (Status::NotStarted | Status::Ended, _) => Vec::new(),
         (Status::Walked, _) | (_, None) => {
             let body = json!({"run": id, "outcome": "completed", "rationale": "WHY"});
             vec![Act::new("end the run: every step is walked", "run.ended", body)]
         }
         (Status::Ready, Some(step)) => {
-            readings(ground, step).into_iter().chain(ready(ground, &id, step)).collect()
+            readings(ground, step).into_iter().chain(ready(ground, id, step)).collect()
         }
         (Status::InFlight { attempt }, Some(step)) => {
             let body = json!({"run": id, "step": step.id, "attempt": attempt});
