@@ -20,6 +20,9 @@ pub mod event;
 pub mod fact;
 mod file;
 pub mod hash;
+pub mod lint;
+#[cfg(test)]
+mod lint_tests;
 mod load;
 #[cfg(test)]
 mod load_tests;
@@ -44,6 +47,7 @@ pub use error::{LoadError, Place};
 pub use event::{Recorded, RunEvent};
 pub use fact::{FactValue, Facts};
 pub use hash::{Header, Part, RunbookHash};
+pub use lint::{Finding, Roster, Rule, lint};
 pub use load::load;
 pub use model::{Runbook, Step, StepId, Target, Work};
 pub use op::{Effect, Op};
