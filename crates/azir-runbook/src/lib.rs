@@ -34,6 +34,7 @@ mod part1_tests;
 mod part2_tests;
 #[cfg(test)]
 mod paths_tests;
+pub mod picture;
 pub mod predicate;
 #[cfg(test)]
 mod shipped_tests;
@@ -51,6 +52,7 @@ pub use lint::{Finding, Roster, Rule, lint};
 pub use load::load;
 pub use model::{Runbook, Step, StepId, Target, Work};
 pub use op::{Effect, Op};
+pub use picture::picture;
 pub use predicate::{Predicate, Truth};
 pub use state::{RunState, apply};
 pub use walk::{Status, current, deadline, path, status};
