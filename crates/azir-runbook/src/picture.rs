@@ -28,7 +28,7 @@ const LANE_STEP: usize = 13;
 const TITLE_CHARS: usize = 62;
 const ANSWER_CHARS: usize = 48;
 /// Arrows to the next box leave here, so that answers have room beside them.
-const ARROW_X: usize = 60;
+const ARROW_X: usize = 150;
 /// Height between the lines that leave one box on the right, and how many fit.
 const ROW_H: usize = 12;
 const ROWS: usize = 4;
@@ -267,15 +267,18 @@ impl<'g, 'a> Page<'g, 'a> {
             put(svg, format_args!("<path class=\"{class}\" d=\"M{x} {}h-20\"/>\n", y + dy));
         }
         if let (Some(first), Some(last)) = (drawn.first(), drawn.last()) {
+            let names: Vec<_> = held.iter().map(|e| e.name).collect();
             let (top, bottom) = (y + first - 4, y + last + 4);
             put(
                 svg,
                 format_args!(
                     "<path class=\"l\" d=\"M{0} {top}V{bottom}\"/>\n\
-                 <text class=\"s\" x=\"{1}\" y=\"{2}\" text-anchor=\"end\">hold</text>\n",
+                     <text class=\"s\" x=\"{1}\" y=\"{2}\" text-anchor=\"end\">\
+                     hold<title>{3}</title></text>\n",
                     x - 20,
                     x - 24,
-                    y + 42
+                    y + 42,
+                    escape(&names.join(", "))
                 ),
             );
         }
@@ -490,7 +493,7 @@ mod tests {
             assert!(edges.filter(|e| e.to != Node::Hold).count() >= lines);
             let held = |at: &usize| graph.edges(*at).iter().any(|e| e.to == Node::Hold);
             let held = (0..graph.steps.len()).filter(held).count();
-            assert_eq!(svg.matches(">hold</text>").count(), held, "{}", s.dir);
+            assert_eq!(svg.matches(">hold<title>").count(), held, "{}", s.dir);
         }
     }
 

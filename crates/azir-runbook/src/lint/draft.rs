@@ -1,6 +1,6 @@
 //! Rule 4: drafts that would bind others.
 
-use super::graph::{Graph, Node, op};
+use super::graph::{Edge, Graph, Node, Way, op};
 use super::proof::{implies, is, says};
 use super::{Finding, Rule};
 use crate::model::{Step, Work};
@@ -25,24 +25,26 @@ fn asks(step: &Step) -> bool {
     matches!(step.work, Work::Check { .. } | Work::Decision { .. })
 }
 
-/// For each step, whether the end can be reached from it without `draft` and without any draft
-/// that binds others. Edges lead forward, so one pass from the back finds it.
-fn local_way(graph: &Graph<'_>, draft: usize) -> Vec<bool> {
-    let mut local = vec![false; graph.steps.len()];
-    for at in (0..graph.steps.len()).rev() {
-        let step = &graph.steps[at];
+/// Questions with an answer, deadline aside, from which the end can be reached without `draft` and
+/// without any draft that binds others. Edges lead forward, so one pass from the back finds them.
+fn local_questions(graph: &Graph<'_>, draft: usize) -> Vec<bool> {
+    let count = graph.steps.len();
+    let (mut local, mut questions) = (vec![false; count], vec![false; count]);
+    for (at, step) in graph.steps.iter().enumerate().rev() {
         if at == draft || binds_others(step) {
             continue;
         }
-        let leads = |node: Node| match node {
+        let leads = |edge: &&Edge<'_>| match edge.to {
             Node::Step(to) => local.get(to).copied().unwrap_or(false),
             Node::Hold => false,
             Node::End => true,
         };
-        let leads = graph.edges(at).iter().any(|e| leads(e.to));
-        local[at] = leads;
+        let mut ways = graph.edges(at).iter().filter(leads).map(|e| e.way).peekable();
+        let here = ways.peek().is_some();
+        questions[at] = asks(step) && ways.any(|way| way != Way::Deadline);
+        local[at] = here;
     }
-    local
+    questions
 }
 
 pub(super) fn justified(graph: &Graph<'_>) -> Vec<Finding> {
@@ -53,8 +55,8 @@ pub(super) fn justified(graph: &Graph<'_>) -> Vec<Finding> {
         if step.effect != Effect::RestrictProtocolDraft {
             continue;
         }
-        let local = local_way(graph, at);
-        let unasked = graph.reach(|from, _| !(asks(&graph.steps[from]) && local[from]));
+        let local = local_questions(graph, at);
+        let unasked = graph.reach(|from, _| !local[from]);
         if unasked.has(Node::Step(at)) {
             let why = format!("{} is drafted though nobody asked whether local is enough", step.id);
             let remedy = "put a check or decision before it that can also lead on without a draft";
