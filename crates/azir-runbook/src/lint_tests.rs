@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::lint::{Finding, Roster, Rule, lint, lint_by};
-use crate::model::{Runbook, StepId, Target, Work};
+use crate::model::{Runbook, StepId, Target, Undo, Work};
 use crate::shipped_tests::shipped;
 use crate::testing::consensus;
 
@@ -168,6 +168,16 @@ fn short(roster: &Roster) -> Vec<String> {
     found.iter().map(|f| f.step.as_ref().unwrap().to_string()).collect()
 }
 
+/// Loading refuses this; the linter does not rely on that.
+#[test]
+fn a_step_that_does_more_than_look_and_says_nothing_of_undo_is_named() {
+    let mut book = consensus();
+    book.steps[1].undo = Undo::NothingChanged;
+    let found = lint_by(&[Rule::UndoStated], &book, None);
+    let path = "pin-evidence -next-> close-gates".to_owned();
+    assert_eq!(told(&found), [(Rule::UndoStated, path)]);
+}
+
 #[test]
 fn a_quorum_counts_people_and_not_roles() {
     assert_eq!(short(&full()), [""; 0]);
@@ -176,6 +186,9 @@ fn a_quorum_counts_people_and_not_roles() {
     assert_eq!(short(&both), ["approve-manifest", "approve-restart"], "bo cannot sign twice");
     both.people.insert(Role::ConsensusLead, ["bo".to_owned(), "ivo".to_owned()].into());
     assert_eq!(short(&both), [""; 0], "ivo signs as lead and bo as commander");
+    both.people.insert(Role::ConsensusLead, ["bo".to_owned()].into());
+    both.people.insert(Role::IncidentCommander, ["bo".to_owned(), "zoe".to_owned()].into());
+    assert_eq!(short(&both), [""; 0], "bo signs as lead, so zoe as commander");
 }
 
 #[test]

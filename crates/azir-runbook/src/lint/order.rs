@@ -58,7 +58,7 @@ pub(super) fn preserve_first(graph: &Graph<'_>) -> Vec<Finding> {
     let rule = Rule::PreserveFirst;
     let steps = graph.steps;
     let pins = |at: usize| op(&steps[at]) == Some(Op::EvidencePin);
-    // 16.3 and 19.3 let a closing run first; the pin must still follow before the end.
+    // 16.3 and 19.3 let a closing run first; the pin still follows on every path.
     let closes_first =
         |c: &IncidentClass| matches!(c, IncidentClass::Bvm | IncidentClass::AgentControl);
     let fail_closed = graph.book.classes().iter().any(closes_first);
@@ -74,9 +74,9 @@ pub(super) fn preserve_first(graph: &Graph<'_>) -> Vec<Finding> {
         "let every path to it pass a step with the operation evidence.pin",
     );
     let unpinned = graph.reach(|at, _| !pins(at));
-    if fail_closed && unpinned.has(Node::End) {
+    if unpinned.has(Node::End) {
         let why = "a path ends on which no evidence was pinned".to_owned();
-        let remedy = "pin right after the closing; 16.3 and 19.3 allow no more than that";
+        let remedy = "pin first; where 16.3 or 19.3 let a closing run first, pin right after it";
         found.push(Finding::new(rule, None, unpinned.path(Node::End), why, remedy));
     }
     let mut told = BTreeSet::new();
