@@ -24,6 +24,9 @@ pub mod event;
 pub mod fact;
 mod file;
 pub mod hash;
+pub mod lint;
+#[cfg(test)]
+mod lint_tests;
 mod load;
 #[cfg(test)]
 mod load_tests;
@@ -35,6 +38,7 @@ mod part1_tests;
 mod part2_tests;
 #[cfg(test)]
 mod paths_tests;
+pub mod picture;
 pub mod predicate;
 #[cfg(test)]
 mod shipped_tests;
@@ -50,9 +54,11 @@ pub use error::{LoadError, Place};
 pub use event::{Recorded, RunEvent};
 pub use fact::{FactValue, Facts};
 pub use hash::{Header, Part, RunbookHash};
+pub use lint::{Finding, Roster, Rule, lint};
 pub use load::load;
 pub use model::{Runbook, Step, StepId, Target, Work};
 pub use op::{Effect, Op};
+pub use picture::picture;
 pub use predicate::{Predicate, Truth};
 pub use state::{RunState, apply};
 pub use walk::{Status, current, deadline, path, status};
