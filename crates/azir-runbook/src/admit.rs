@@ -582,8 +582,8 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Below its `severity_min` a runbook is advice: the run may go on at any later step. An unknown
-    /// severity binds. Implements R-35.1-3.
+    /// Below its `severity_min` a runbook is advice: the run may go on at any later step. An
+    /// unknown severity binds. Implements R-35.1-3.
     fn advice(&self) -> bool {
         let least = i64::try_from(self.runbook.severity_min().rank()).unwrap_or(0);
         matches!(self.facts.get("severity"), Some(FactValue::Int(now)) if *now < least)

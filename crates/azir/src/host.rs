@@ -29,8 +29,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::CliError;
 
 /// Released runbooks: file name and text. Each file says its own id.
-const RUNBOOKS: [(&str, &str); 11] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 12] = [
     ("RB-CONSENSUS-001/v1.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml")),
+    ("RB-CONSENSUS-001/v2.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v2.toml")),
     ("RB-VALIDATION-001/v1.toml", include_str!("../../../runbooks/RB-VALIDATION-001/v1.toml")),
     ("RB-BVM-001/v1.toml", include_str!("../../../runbooks/RB-BVM-001/v1.toml")),
     ("RB-WITNESS-001/v1.toml", include_str!("../../../runbooks/RB-WITNESS-001/v1.toml")),

@@ -14,6 +14,9 @@ use crate::body::{BoundRunbook, RunbookReleased};
 /// People other than the author who approve a critical change (D-117).
 const APPROVALS_MIN: usize = 2;
 
+/// Most findings of the path linter that one refusal names.
+const FINDINGS_MAX: usize = 8;
+
 /// Parts whose change is critical (D-117).
 const CRITICAL: [Part; 4] =
     [Part::ImmediateActions, Part::ContainmentMatrix, Part::RecoverySteps, Part::ExitCriteria];
@@ -47,6 +50,14 @@ pub(super) fn release(cx: &Context<'_>, b: &RunbookReleased, unmet: &mut Vec<Unm
             "`previous` in the text is not the version that it follows",
             "35.2, D-117",
             "write the hash of the newest version into the text",
+        ));
+    }
+    for finding in azir_runbook::lint(&book, None).into_iter().take(FINDINGS_MAX) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("lint: {finding}"),
+            "34.1, D-117",
+            "mend the path that is shown; `azir runbook lint` shows all",
         ));
     }
     let before = newest.and_then(|r| {

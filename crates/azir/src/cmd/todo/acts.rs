@@ -2,7 +2,7 @@
 //! for what the person says; [`CONTENT`] for content that the person brings.
 
 use azir_engine::{IncidentView, State, evidence};
-use azir_ledger::{Digest, Timestamp, canon};
+use azir_ledger::Timestamp;
 use azir_model::evidence::{Item, evidence_list_hash};
 use azir_model::lifecycle::{self, Facts, Guard};
 use azir_model::role::Act as Row;
