@@ -4,8 +4,8 @@
 //! and followed step by step. A run is a fold over its events: no other state exists, so whoever
 //! has the events can resume it.
 //!
-//! **In scope:** loading and structural checks, the header of 35.1, three-valued predicates over
-//! named facts, which step is current, and whether an event may be recorded.
+//! **In scope:** loading and structural checks, writing a runbook back as its file, the header of 35.1, three-valued predicates over named facts, which step is current,
+//! and whether an event may be recorded.
 //!
 //! **Out of scope:** performing an operation (`azir-engine` and the binary), signatures and logs
 //! (`azir-ledger`), the truth of a fact, files, clocks. Step kinds `call` and `parallel` are
@@ -38,6 +38,7 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod walk;
+mod write;
 
 pub use admit::admit;
 pub use error::{LoadError, Place};
@@ -50,3 +51,4 @@ pub use op::{Effect, Op};
 pub use predicate::{Predicate, Truth};
 pub use state::{RunState, apply};
 pub use walk::{Status, current, deadline, path, status};
+pub use write::to_toml;
