@@ -4,7 +4,8 @@
 //! and followed step by step. A run is a fold over its events: no other state exists, so whoever
 //! has the events can resume it.
 //!
-//! **In scope:** loading and structural checks, writing a runbook back as its file, the header of 35.1, three-valued predicates over named facts, which step is current,
+//! **In scope:** loading and structural checks, writing a runbook back as its file or as a CACAO
+//! playbook, the header of 35.1, three-valued predicates over named facts, which step is current,
 //! and whether an event may be recorded.
 //!
 //! **Out of scope:** performing an operation (`azir-engine` and the binary), signatures and logs
@@ -12,6 +13,7 @@
 //! refused by name in this version.
 
 mod admit;
+pub mod cacao;
 mod check;
 #[cfg(test)]
 mod consensus_tests;
