@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::ids::{EXTENSION, is_identifier};
 use super::*;
-use crate::model::{Runbook, Target};
+use crate::model::{Runbook, Target, Work};
 use crate::shipped_tests::shipped;
 use crate::testing::consensus;
 
@@ -123,6 +123,55 @@ fn every_kind_of_step_takes_the_form_that_cacao_has_for_it() {
             _ => "end",
         };
         assert_eq!(after, want, "{}", step.id);
+    }
+}
+
+/// What a command tells the person to set `__at__` to, in its order.
+fn told(workflow: &Value, id: &str) -> Vec<String> {
+    let command = workflow[id]["commands"][0]["command"].as_str().unwrap().to_lowercase();
+    let parts = command.split("set __at__ to '").skip(1);
+    parts.map(|p| p.split('\'').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_answer_success_failure_and_deadline_leads_where_the_runbook_says() {
+    let all: Vec<_> = books().into_iter().map(|b| (exported(&b), b)).collect();
+    let steps = all.iter().flat_map(|(p, b)| b.steps().iter().map(move |s| (p, b, s)));
+    for (playbook, book, step) in steps {
+        let workflow = &playbook["workflow"];
+        let id = |kind: &str, part: &str| {
+            format!("{kind}--{}", ids::uuid(4, &format!("{}/{}/{part}", book.id(), step.id)))
+        };
+        let (act, late) = (id("action", "act"), id("action", "late"));
+        let deadline = &step.on_deadline;
+        let branch = |kind: &str, member: &str| {
+            told(workflow, workflow[&id(kind, "answer")].pointer(member).unwrap().as_str().unwrap())
+        };
+        let fork = |member: &str| branch("if-condition", member);
+        let case = |name: &str| branch("switch-condition", &format!("/cases/{name}"));
+        let is = |to: &Target| vec![to.to_string()];
+        match &step.work {
+            Work::Auto { next, on_fail, .. } | Work::Manual { next, on_fail, .. } => {
+                assert_eq!(told(workflow, &act), is(next), "{}", step.id);
+                assert_eq!(told(workflow, &late), [is(on_fail), is(deadline)].concat());
+                continue;
+            }
+            Work::Decision { answers, .. } => {
+                answers.iter().for_each(|a| assert_eq!(case(&a.id), is(&a.goto), "{}", step.id));
+            }
+            Work::Approval { next, on_reject, .. } => {
+                assert_eq!((fork("/on_true"), fork("/on_false")), (is(next), is(on_reject)));
+            }
+            Work::Check { next, on_fail, on_unknown, .. } => {
+                assert_eq!((case("true"), case("false")), (is(next), is(on_fail)), "{}", step.id);
+                assert_eq!(case("unknown"), is(on_unknown), "{}", step.id);
+            }
+            Work::Wait { next, .. } => {
+                assert_eq!((fork("/on_true"), fork("/on_false")), (is(next), is(deadline)));
+            }
+        }
+        assert_eq!(told(workflow, &act), [""; 0]);
+        assert_eq!(told(workflow, &late), is(deadline), "{}", step.id);
     }
 }
 
