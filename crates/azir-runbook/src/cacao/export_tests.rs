@@ -228,6 +228,57 @@ fn a_workflow_that_disagrees_with_the_extension_is_a_finding_and_has_no_hash() {
     assert!(import_value(&more).findings.iter().any(|f| f.place == place));
 }
 
+/// R-34.1-1: each of the ten members taken out in turn; the finding names it.
+#[test]
+fn a_playbook_whose_runbook_lacks_one_of_the_ten_members_is_refused_naming_it() {
+    let whole = exported(&consensus());
+    let refused = |playbook: &Value, name: &str| {
+        let got = import_value(playbook);
+        assert_eq!(got.runbook_hash, None, "{name}");
+        let named =
+            |f: &Finding| f.kind == FindingKind::ExtensionRefused && f.detail.contains(name);
+        assert!(got.findings.iter().any(named), "{name}: {:?}", got.findings);
+    };
+    let lists = ["trigger", "precondition", "escalation", "exit", "evidence"];
+    for name in ["id", "title", "classes"].into_iter().chain(lists) {
+        let mut playbook = whole.clone();
+        let runbook = &mut playbook["playbook_extensions"][EXTENSION]["runbook"];
+        runbook.as_object_mut().unwrap().remove(name).unwrap();
+        refused(&playbook, name);
+    }
+    for part in ["immediate", "recovery"] {
+        let mut playbook = whole.clone();
+        let mut gone = BTreeSet::new();
+        for step in playbook["workflow"].as_object_mut().unwrap().values_mut() {
+            let at = format!("/step_extensions/{EXTENSION}/runbook_step");
+            if step.pointer(&format!("{at}/by/part")) == Some(&json!(part)) {
+                gone.insert(
+                    step.pointer(&format!("{at}/id")).unwrap().as_str().unwrap().to_owned(),
+                );
+                step.as_object_mut().unwrap().remove("step_extensions");
+            }
+        }
+        let order =
+            playbook["playbook_extensions"][EXTENSION]["step_order"].as_array_mut().unwrap();
+        order.retain(|id| !gone.contains(id.as_str().unwrap()));
+        refused(&playbook, part);
+    }
+}
+
+/// R-34.1-8: a checklist without one of the lines that its class demands.
+#[test]
+fn a_playbook_whose_checklist_lacks_a_line_of_the_class_is_refused_as_evidence_missing() {
+    let mut playbook = exported(&consensus());
+    let runbook = &mut playbook["playbook_extensions"][EXTENSION]["runbook"];
+    let lines = runbook["evidence"].as_array_mut().unwrap();
+    lines.retain(|line| line["id"] != "vote_messages");
+    let got = import_value(&playbook);
+    assert_eq!(got.runbook_hash, None);
+    let detail =
+        &got.findings.iter().find(|f| f.kind == FindingKind::ExtensionRefused).unwrap().detail;
+    assert!(detail.contains("evidence_missing") && detail.contains("vote_messages"), "{detail}");
+}
+
 #[test]
 fn a_new_time_a_mark_or_a_signature_is_no_disagreement() {
     let mut playbook = exported(&consensus());
