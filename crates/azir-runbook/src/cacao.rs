@@ -1,7 +1,7 @@
 //! Runbooks as CACAO 2.0 playbooks, out and in. An exchange format: what runs is a [`Runbook`].
 //!
-//! [`export`] writes a playbook whose workflow people and other tools can follow by hand, and one
-//! extension that carries the runbook itself, so that [`import`] gives back the same
+//! [`export()`] writes a playbook whose workflow people and other tools can follow by hand, and one
+//! extension that carries the runbook itself, so that [`import()`] gives back the same
 //! `runbook_hash`. A playbook of others becomes a [`Draft`]: text for a person to start from, with
 //! a list of what was lost. No command of a playbook is ever more than text.
 //!

@@ -173,7 +173,7 @@ const COMMAND_TYPES: &[&str] = &[
 ];
 
 /// Everything that is wrong with a playbook, in the order: metadata, definitions, steps, graph.
-/// Empty for every playbook of [`super::export`].
+/// Empty for every playbook of [`super::export()`].
 #[must_use]
 pub fn findings(playbook: &Value) -> Vec<Finding> {
     match playbook {

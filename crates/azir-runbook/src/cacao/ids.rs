@@ -2,7 +2,7 @@
 
 use azir_ledger::Digest;
 
-/// Id of the one extension: what CACAO has no member for. Its version is [`EXTENSION_VERSION`].
+/// Id of the one extension: what CACAO has no member for. Its version is 1.0.0.
 pub const EXTENSION: &str = "extension-definition--7c2f5d0e-4b1a-4e63-9d58-3f0a6c9b7e21";
 /// Semantic version of the extension; a reader refuses another one.
 pub(crate) const EXTENSION_VERSION: &str = "1.0.0";

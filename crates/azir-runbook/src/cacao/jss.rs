@@ -192,7 +192,7 @@ fn message(
 /// signs begins with `AZ:`, so neither can be passed off as the other.
 ///
 /// # Errors
-/// [`JssError`]; a playbook of [`super::export`] has none of them.
+/// [`JssError`]; a playbook of [`super::export()`] has none of them.
 pub fn jss_sign(playbook: &Value, key: &MachineKey, by: &Signee) -> Result<Value, JssError> {
     let member = |name: &'static str| {
         let text = playbook.get(name).and_then(Value::as_str);
