@@ -4,8 +4,9 @@
 //! and followed step by step. A run is a fold over its events: no other state exists, so whoever
 //! has the events can resume it.
 //!
-//! **In scope:** loading and structural checks, the header of 35.1, three-valued predicates over
-//! named facts, which step is current, and whether an event may be recorded.
+//! **In scope:** loading and structural checks, writing a runbook back as its file or as a CACAO
+//! playbook, the header of 35.1, three-valued predicates over named facts, which step is current,
+//! and whether an event may be recorded.
 //!
 //! **Out of scope:** performing an operation (`azir-engine` and the binary), signatures and logs
 //! (`azir-ledger`), the truth of a fact, files, clocks. Step kinds `call` and `parallel` are
@@ -15,6 +16,7 @@ mod admit;
 pub mod amend;
 #[cfg(test)]
 mod amend_tests;
+pub mod cacao;
 mod check;
 #[cfg(test)]
 mod consensus_tests;
@@ -46,6 +48,7 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod walk;
+mod write;
 
 pub use admit::admit;
 pub use amend::{escalations, undo_stack};
@@ -62,3 +65,4 @@ pub use picture::picture;
 pub use predicate::{Predicate, Truth};
 pub use state::{RunState, apply};
 pub use walk::{Status, current, deadline, path, status};
+pub use write::to_toml;
