@@ -36,6 +36,21 @@ azir_model::wire_enum! {
     }
 }
 
+impl Part {
+    /// Whether a change of this part needs review before release (35.2, D-117): what people do, how
+    /// far they may go, and when it is over.
+    #[must_use]
+    pub const fn is_critical(self) -> bool {
+        match self {
+            Self::ImmediateActions
+            | Self::ContainmentMatrix
+            | Self::RecoverySteps
+            | Self::ExitCriteria => true,
+            Self::TriggerConditions | Self::EvidenceChecklist => false,
+        }
+    }
+}
+
 /// `Runbook` of 35.1: exactly ten members. Implements R-35.1-1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -103,6 +103,30 @@ pub enum Predicate {
     },
 }
 
+impl fmt::Display for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |f: &mut fmt::Formatter<'_>, of: &[Self], word: &str| {
+            for (i, operand) in of.iter().enumerate() {
+                if i > 0 {
+                    write!(f, " {word} ")?;
+                }
+                match operand {
+                    Self::All(_) | Self::Any(_) => write!(f, "({operand})")?,
+                    Self::Not(_) | Self::Fact { .. } => operand.fmt(f)?,
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Self::All(of) => joined(f, of, "and"),
+            Self::Any(of) => joined(f, of, "or"),
+            Self::Not(of) => write!(f, "not ({of})"),
+            Self::Fact { name, test: Test::Is(value) } => write!(f, "{name} is {value}"),
+            Self::Fact { name, test } => write!(f, "{name} {test}"),
+        }
+    }
+}
+
 /// What one leaf found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {

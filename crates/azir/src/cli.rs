@@ -121,6 +121,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         data: Data,
     },
+    /// Read, check, compare, write and release runbooks
+    Runbook {
+        #[command(subcommand)]
+        what: crate::cmd::runbook::What,
+    },
     /// Where the run of an incident's runbook stands: one step, and the way on
     Run {
         /// Incident, or the beginning of its id [default: the only one that is open]

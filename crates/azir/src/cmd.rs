@@ -18,6 +18,7 @@ pub(crate) mod machine;
 pub(crate) mod orders;
 pub(crate) mod pages;
 pub(crate) mod postmortem;
+pub(crate) mod runbook;
 pub(crate) mod runs;
 pub(crate) mod sign;
 pub(crate) mod status;
@@ -88,11 +89,16 @@ pub(crate) fn regular(path: &Path) -> Result<File, CliError> {
 
 /// Reads a regular file of at most [`INPUT_BYTES_MAX`] bytes.
 pub(crate) fn input(path: &Path) -> Result<Vec<u8>, CliError> {
+    input_within(path, INPUT_BYTES_MAX)
+}
+
+/// Reads a regular file of at most `max` bytes; a longer one is not read to its end.
+pub(crate) fn input_within(path: &Path, max: u64) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
-    let read = regular(path)?.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = regular(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|e| CliError::read(path, e))?;
-    if bytes.len() as u64 > INPUT_BYTES_MAX {
-        return Err(CliError::content(path, format!("longer than {INPUT_BYTES_MAX} bytes")));
+    if bytes.len() as u64 > max {
+        return Err(CliError::content(path, format!("longer than {max} bytes")));
     }
     Ok(bytes)
 }

@@ -46,6 +46,7 @@ fn run(talk: cmd::Talk, command: Command) -> Result<(), CliError> {
         Command::Do { incident, actor, role, data } => {
             cmd::todo::run(talk, &data.dir, &incident, actor.as_deref(), role)
         }
+        Command::Runbook { what } => cmd::runbook::run(talk, what),
         Command::Run { incident, data } => cmd::runs::run(talk, &data.dir, incident.as_deref()),
         Command::Step { verb, incident, data, by } => {
             cmd::step::run(talk, &data, incident.as_deref(), &verb, &by)

@@ -17,10 +17,6 @@ const APPROVALS_MIN: usize = 2;
 /// Most findings of the path linter that one refusal names.
 const FINDINGS_MAX: usize = 8;
 
-/// Parts whose change is critical (D-117).
-const CRITICAL: [Part; 4] =
-    [Part::ImmediateActions, Part::ContainmentMatrix, Part::RecoverySteps, Part::ExitCriteria];
-
 /// Refuses everything but the next version of its runbook, free of findings, reviewed where it has
 /// to be. Implements R-35.2-3 and R-35.2-4.
 pub(super) fn release(cx: &Context<'_>, b: &RunbookReleased, unmet: &mut Vec<Unmet>) {
@@ -64,8 +60,9 @@ pub(super) fn release(cx: &Context<'_>, b: &RunbookReleased, unmet: &mut Vec<Unm
         let text = cx.objects.get(&r.object)?;
         cx.state.parsed.runbook(r.object, &text).ok()
     });
+    let critical = Part::ALL.iter().filter(|part| part.is_critical());
     let changed: Vec<_> =
-        CRITICAL.iter().filter(|part| differs(&book, before.as_deref(), **part)).collect();
+        critical.filter(|part| differs(&book, before.as_deref(), **part)).collect();
     if !changed.is_empty() {
         reviewed(cx, &changed, unmet);
     }

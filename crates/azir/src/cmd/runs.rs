@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use azir_engine::running;
+use azir_engine::{IncidentView, running};
 use azir_ledger::Timestamp;
 use azir_runbook::model::Undo;
 use azir_runbook::{
-    Status, Step, Target, Truth, Work, consent, deadline, path, plan_hash, undo_stack, walk,
+    Facts, Status, Step, Target, Truth, Work, consent, deadline, path, plan_hash, undo_stack, walk,
 };
 use serde_json::{Value, json};
 
@@ -65,16 +65,15 @@ fn as_json(ground: &Ground<'_>) -> Value {
         "runbook_hash": book.hash(), "run": run.head().map(|h| h.id),
         "status": word(walk::status(run, book)), "path": path(run, book),
         "step": step, "deadline": deadline(run, book),
-        "evidence_missing": step.map(|s| missing(ground, s)),
+        "evidence_missing": step.map(|s| missing(ground.view, s)),
         "plan": step.and_then(|s| plan_hash(run, book, s)),
-        "readings": step.map(|s| readings(ground, s)).unwrap_or_default(),
+        "readings": step.map(|s| readings(&ground.facts(), s)).unwrap_or_default(),
         "undo": undo, "open_deviations": open,
     })
 }
 
 /// What each condition of the step reads now.
-fn readings(ground: &Ground<'_>, step: &Step) -> Vec<String> {
-    let facts = ground.facts();
+pub(super) fn readings(facts: &Facts, step: &Step) -> Vec<String> {
     let condition = match &step.work {
         Work::Check { when, .. } => Some(("condition", when)),
         Work::Wait { until, .. } => Some(("waits until", until)),
@@ -83,13 +82,13 @@ fn readings(ground: &Ground<'_>, step: &Step) -> Vec<String> {
         }
     };
     let guard = step.guard.iter().map(|g| ("guard", g));
-    guard.chain(condition).map(|(what, p)| format!("{what}: {}", p.eval(&facts))).collect()
+    guard.chain(condition).map(|(what, p)| format!("{what}: {}", p.eval(facts))).collect()
 }
 
 /// Items that the step must bring and the incident holds nothing of.
-fn missing(ground: &Ground<'_>, step: &Step) -> Vec<String> {
-    let held = running::evidence_of(ground.view, step);
-    let recorded = ground.view.run.evidence();
+pub(super) fn missing(view: &IncidentView, step: &Step) -> Vec<String> {
+    let held = running::evidence_of(view, step);
+    let recorded = view.run.evidence();
     let open = |id: &&String| !held.contains_key(*id) && !recorded.contains_key(*id);
     step.evidence.iter().filter(open).cloned().collect()
 }
@@ -166,24 +165,17 @@ fn at(
     let before = walked.len().checked_sub(2).and_then(|n| walked.get(n));
     let from = before.map_or("the start".to_owned(), ToString::to_string);
     line("status", &format!("{}; came from {from}", standing(walk::status(run, book))));
-    for reading in readings(ground, step) {
+    for reading in readings(&ground.facts(), step) {
         line("reads", &reading);
     }
     line("effect", &effect(step));
-    line(
-        "undo",
-        &match &step.undo {
-            Undo::Undo(how) => visible(how),
-            Undo::IrreversibleBecause(why) => format!("cannot be taken back: {}", visible(why)),
-            Undo::NothingChanged => "nothing is changed".to_owned(),
-        },
-    );
+    line("undo", &undo(step));
     if let Some(due) = deadline(run, book) {
         line("due", &format!("{due}, {}; then {}", left(due), way(&step.on_deadline)));
     }
     let roles: Vec<_> = step.roles.iter().map(|r| r.as_str()).collect();
     line("who", &roles.join(" "));
-    let missing = missing(ground, step);
+    let missing = missing(ground.view, step);
     if !missing.is_empty() {
         line("evidence", &format!("still to be brought or settled: {}", missing.join(" ")));
     }
@@ -207,7 +199,8 @@ fn standing(status: Status) -> String {
     }
 }
 
-fn effect(step: &Step) -> String {
+/// What a step does to the world, in words.
+pub(super) fn effect(step: &Step) -> String {
     match &step.work {
         Work::Auto { op, args, attempts_max, .. } => {
             let args: Vec<_> = args.iter().map(|(k, v)| format!("{k} = {v}")).collect();
@@ -224,7 +217,17 @@ fn effect(step: &Step) -> String {
     }
 }
 
-fn way(target: &Target) -> String {
+/// How a step is taken back, in words.
+pub(super) fn undo(step: &Step) -> String {
+    match &step.undo {
+        Undo::Undo(how) => visible(how),
+        Undo::IrreversibleBecause(why) => format!("cannot be taken back: {}", visible(why)),
+        Undo::NothingChanged => "nothing is changed".to_owned(),
+    }
+}
+
+/// Where an edge leads, in words.
+pub(super) fn way(target: &Target) -> String {
     match target {
         Target::Step(id) => id.to_string(),
         Target::Hold => "held for a person".to_owned(),
@@ -232,7 +235,8 @@ fn way(target: &Target) -> String {
     }
 }
 
-fn ways(step: &Step) -> String {
+/// The ways on from a step.
+pub(super) fn ways(step: &Step) -> String {
     let on = |what: &str, target: &Target| format!("{what} -> {}", way(target));
     let ways = match &step.work {
         Work::Auto { next, on_fail, .. } | Work::Manual { next, on_fail, .. } => {
@@ -247,7 +251,7 @@ fn ways(step: &Step) -> String {
         }
         Work::Wait { next, .. } => vec![on("true", next)],
     };
-    ways.join("   ")
+    ways.join("; ")
 }
 
 fn left(due: Timestamp) -> String {
