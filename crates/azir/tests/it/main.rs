@@ -16,6 +16,7 @@ mod live;
 mod people;
 mod postmortem;
 mod run;
+mod runbooks;
 mod status;
 mod tools;
 mod usage;
