@@ -29,18 +29,22 @@ use serde::{Deserialize, Serialize};
 use crate::error::CliError;
 
 /// Released runbooks: file name and text. Each file says its own id.
-pub(crate) const RUNBOOKS: [(&str, &str); 12] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 16] = [
     ("RB-CONSENSUS-001/v1.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml")),
     ("RB-CONSENSUS-001/v2.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v2.toml")),
     ("RB-VALIDATION-001/v1.toml", include_str!("../../../runbooks/RB-VALIDATION-001/v1.toml")),
+    ("RB-VALIDATION-001/v2.toml", include_str!("../../../runbooks/RB-VALIDATION-001/v2.toml")),
     ("RB-BVM-001/v1.toml", include_str!("../../../runbooks/RB-BVM-001/v1.toml")),
     ("RB-WITNESS-001/v1.toml", include_str!("../../../runbooks/RB-WITNESS-001/v1.toml")),
     ("RB-ECON-001/v1.toml", include_str!("../../../runbooks/RB-ECON-001/v1.toml")),
     ("RB-AGENT-001/v1.toml", include_str!("../../../runbooks/RB-AGENT-001/v1.toml")),
     ("RB-GOV-001/v1.toml", include_str!("../../../runbooks/RB-GOV-001/v1.toml")),
+    ("RB-GOV-001/v2.toml", include_str!("../../../runbooks/RB-GOV-001/v2.toml")),
     ("RB-KEY-001/v1.toml", include_str!("../../../runbooks/RB-KEY-001/v1.toml")),
     ("RB-INFRA-001/v1.toml", include_str!("../../../runbooks/RB-INFRA-001/v1.toml")),
+    ("RB-INFRA-001/v2.toml", include_str!("../../../runbooks/RB-INFRA-001/v2.toml")),
     ("RB-SUPPLY-001/v1.toml", include_str!("../../../runbooks/RB-SUPPLY-001/v1.toml")),
+    ("RB-SUPPLY-001/v2.toml", include_str!("../../../runbooks/RB-SUPPLY-001/v2.toml")),
     ("RB-OBSERVE-001/v1.toml", include_str!("../../../runbooks/RB-OBSERVE-001/v1.toml")),
 ];
 
