@@ -17,6 +17,9 @@ use crate::fold::subsystem;
 use crate::state::State;
 use crate::view::IncidentView;
 
+/// How the occasion of a status ends that is guidance: it needs scope, label and end (15.2).
+const GUIDANCE: &str = "_guidance";
+
 /// Events that the server records now, one for each run at most, so that each is judged on what
 /// the one before it made. A run whose runbook is not held owes nothing that could be told.
 #[must_use]
@@ -48,7 +51,7 @@ fn next(
 }
 
 /// Whether the effect of an operation that was intended at `since` stands in the log: its result is
-/// recorded, not wished (D-115).
+/// recorded, not wished (D-115). Implements R-15.2-4 and R-15.2-5.
 #[must_use]
 pub fn stands(
     state: &State,
@@ -81,7 +84,12 @@ pub fn stands(
         Op::StoreQuarantine => produced("damaged_store_set_aside"),
         Op::StoreRebuild => produced("rebuilt_store"),
         Op::ReleaseInstall => produced("release_installed"),
-        Op::StatusPublish => state.statuses.iter().any(|s| s.mark.at >= since),
+        Op::StatusPublish => {
+            let guides =
+                matches!(args.get("occasion"), Some(FactValue::Text(o)) if o.ends_with(GUIDANCE));
+            let said = state.statuses.iter().filter(|s| s.mark.at >= since);
+            said.filter(|s| !guides || s.said.guidance.is_some()).count() > 0
+        }
     }
 }
 

@@ -195,6 +195,7 @@ fn drafting(draft: DraftKind) -> Act {
         DraftKind::EmergencyRestriction => Act::DraftEmergency,
         DraftKind::SeatReplacement
         | DraftKind::Lift
+        | DraftKind::Clarification
         | DraftKind::RestartManifest
         | DraftKind::ProtocolMeasure => Act::DraftMeasure,
     }

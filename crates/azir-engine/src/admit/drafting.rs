@@ -11,10 +11,19 @@ use super::{Context, authority};
 use crate::body::{DraftKind, DraftMade, DraftedMeasure, PathVerdict};
 use crate::view::IncidentView;
 
-/// `draft.made`: never more than the decision allows, never submitted (38.1, D-088). Implements
-/// R-5.1-1, R-8.2-5 and R-14.2-7.
+/// `draft.made`: never more than the decision allows, never signed, never submitted (38.1, D-088).
+/// Implements R-5.1-1, R-8.2-5, R-14.2-7 and R-38.1-1.
 pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
-    cx.held(&b.object, "draft", unmet);
+    if let Some(bytes) = cx.held(&b.object, "draft", unmet)
+        && carries_signature(&bytes)
+    {
+        unmet.push(Unmet::new(
+            RefusalKind::ForbiddenPower,
+            format!("draft {} carries a signature", b.object),
+            "38.1, D-088",
+            "keep the unsigned object; whoever is entitled signs it outside",
+        ));
+    }
     if view.confirmations.is_empty() {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
@@ -28,6 +37,7 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         | DraftKind::KeyRevocation
         | DraftKind::MandateMode
         | DraftKind::Challenge
+        | DraftKind::Clarification
         | DraftKind::SeatReplacement => owner_path(b, unmet),
         DraftKind::Lift => lift(cx, b, unmet),
         DraftKind::RestartManifest => {
@@ -50,6 +60,15 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
             protocol_measure(cx, view, b, unmet);
         }
     }
+}
+
+/// True when a canonical object has signatures of its own. What it quotes may be signed: a fraud
+/// proof consists of two signed messages.
+fn carries_signature(bytes: &[u8]) -> bool {
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else {
+        return false;
+    };
+    ["sig", "sigs", "signature", "signatures"].iter().any(|name| members.contains_key(*name))
 }
 
 /// What the entitled party may do alone names no measure of the network and none of another path.

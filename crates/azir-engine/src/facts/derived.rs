@@ -35,7 +35,7 @@ pub(super) fn gates(state: &State, view: &IncidentView, facts: &mut BTreeMap<Str
 }
 
 /// Protocol measures that the decision asks for: settled once each is in force or its harm was
-/// accepted. Unknown while nothing was decided.
+/// accepted. Unknown while nothing was decided. Implements R-16.2-6.
 pub(super) fn requests(
     state: &State,
     view: &IncidentView,
@@ -45,9 +45,10 @@ pub(super) fn requests(
     let measures = protocol_measures(state, view);
     let settled = decision.residual_accepted
         || measures.values().all(|s| matches!(s, MeasureState::InForce | MeasureState::Ended));
-    for name in ["requested_measures_settled", "protocol_request_settled"] {
-        facts.insert(name.to_owned(), FactValue::Bool(settled));
-    }
+    facts.insert("requested_measures_settled".to_owned(), FactValue::Bool(settled));
+    // Where nothing was asked for, nothing is in force and nothing was refused.
+    let asked = decision.residual_accepted || !measures.is_empty();
+    facts.insert("protocol_request_settled".to_owned(), FactValue::Bool(settled && asked));
     if state.restrictions_known() {
         let owned = state.in_force().into_iter().filter(|r| super::owns(view, r));
         let widest = owned.map(|r| r.capability).max().unwrap_or(0);
