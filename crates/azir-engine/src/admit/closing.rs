@@ -96,17 +96,21 @@ const PATCHED: [&str; 4] = ["node_bug", FEATURES, "verifier_bug", "runtime_bug"]
 /// A rule is missing: roles come back with a clarification.
 const CLARIFIED: [&str; 2] = ["spec_ambiguity", "spec_gap"];
 
-/// The bound runbook says what a word rests on, and that is true on the facts of this incident; an
-/// input that was let in has the fault beside it. Implements R-15.2-3, R-15.2-9, R-16.2-5, R-20.2-3
+/// The bound runbook says what a word rests on, and that is true on the facts of this incident, or
+/// was when the word was recorded first: a fix makes results equal again. An input that was let in
+/// has the fault beside it. Implements R-15.2-3, R-15.2-9, R-16.2-5, R-20.2-3
 /// and R-20.2-9.
 fn proven(cx: &Context<'_>, view: &IncidentView, b: &CauseStated, unmet: &mut Vec<Unmet>) {
     let facts = view.run.facts(&facts::for_runbook(cx.state, view, cx.now));
-    let others = b.objects.iter().map(|o| o.finding.as_str());
-    let words: BTreeSet<&str> = others.chain([b.finding.as_str()]).collect();
+    let words: BTreeSet<&str> = b.words().collect();
+    let recorded: BTreeSet<&str> = view.cause.iter().flat_map(CauseStated::words).collect();
     let bound = view.runbook.as_ref().and_then(|bound| {
         cx.state.parsed.runbook(bound.object, &cx.objects.get(&bound.object)?).ok()
     });
-    for word in &words {
+    let answered = |word: &str| {
+        facts.iter().any(|(n, v)| n.starts_with("answer.") && *v == FactValue::Text(word.into()))
+    };
+    for word in words.iter().filter(|w| !recorded.contains(**w) && !answered(w)) {
         let Some(when) = bound.as_ref().and_then(|book| book.proof_of(word)) else { continue };
         let told = when.eval(&facts);
         if told.truth != Truth::True {
@@ -210,9 +214,7 @@ fn fix(cx: &Context<'_>, view: &IncidentView, b: &CauseStated, unmet: &mut Vec<U
 /// clarification where a rule is missing. Implements R-15.2-6 and R-15.2-8.
 pub(super) fn fix_due(view: &IncidentView) -> Option<&'static str> {
     let cause = view.cause.as_ref()?;
-    let beside = cause.objects.iter().map(|o| o.finding.as_str());
-    let words: Vec<_> = beside.chain([cause.finding.as_str()]).collect();
-    let any = |list: &[&str]| words.iter().any(|word| list.contains(word));
+    let any = |list: &[&str]| cause.words().any(|word| list.contains(&word));
     let fix = cause.fix.as_ref();
     if any(&CLARIFIED) && fix.is_none_or(|f| f.proposal.is_none()) {
         return Some("the clarification of the rule is due, and no draft of it is named");

@@ -33,6 +33,14 @@ pub struct CauseStated {
     pub fix: Option<FixEntry>,
 }
 
+impl CauseStated {
+    /// Every classification word of it.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        let beside = self.objects.iter().map(|o| o.finding.as_str());
+        beside.chain([self.finding.as_str()])
+    }
+}
+
 /// A finding about one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -140,6 +140,9 @@ fn a_finding_is_taken_only_with_what_the_runbook_asks_for_it() {
     yes(&mut stage, &[("rule_decides_input", false)]);
     stage.act(lead, &said("spec_ambiguity"));
     only(&stage.refused(lead, &said("node_bug")), K::EvidenceUnverified, "= false");
+    // What was shown once may be said again, for example with its fix.
+    yes(&mut stage, &[("rule_decides_input", true)]);
+    stage.act(lead, &with(&said("spec_ambiguity"), "statement", json!("the rule is drafted")));
 }
 
 /// R-15.2-9: a malformed object has its byte, and where a node let it in the bug of that node
