@@ -430,6 +430,7 @@ pub fn for_runbook(
     yes("restart_criteria_met", decided);
     derived::gates(state, view, &mut facts);
     derived::requests(state, view, &mut facts);
+    derived::silence(state, now, &mut facts);
     counts(state, view, now, &mut facts);
     facts
 }

@@ -74,11 +74,7 @@ pub fn stands(
         Op::FraudProofDraft => drafted(DraftKind::FraudProof),
         Op::SeatReplacementDraft => drafted(DraftKind::SeatReplacement),
         Op::RestartManifestDraft => drafted(DraftKind::RestartManifest),
-        Op::OwnerPathDraft => {
-            [DraftKind::KeyRevocation, DraftKind::MandateMode, DraftKind::Challenge]
-                .into_iter()
-                .any(drafted)
-        }
+        Op::OwnerPathDraft => owner_path(args).into_iter().any(drafted),
         Op::GovernanceRecompute => !state.governance.is_empty(),
         Op::BranchReset => produced("dropped_candidates_listed"),
         Op::StoreQuarantine => produced("damaged_store_set_aside"),
@@ -90,6 +86,20 @@ pub fn stands(
             let said = state.statuses.iter().filter(|s| s.mark.at >= since);
             said.filter(|s| !guides || s.said.guidance.is_some()).count() > 0
         }
+    }
+}
+
+/// The drafts that an operation of the owner path may stand for.
+fn owner_path(args: &BTreeMap<String, FactValue>) -> Vec<DraftKind> {
+    let Some(FactValue::Text(kind)) = args.get("kind") else {
+        return vec![DraftKind::KeyRevocation, DraftKind::MandateMode, DraftKind::Challenge];
+    };
+    match kind.as_str() {
+        "key_revocation" => vec![DraftKind::KeyRevocation],
+        "key_rotation" => vec![DraftKind::KeyRotation],
+        "mandate_mode" => vec![DraftKind::MandateMode],
+        "challenge" => vec![DraftKind::Challenge],
+        _ => vec![],
     }
 }
 

@@ -208,6 +208,7 @@ pub const fn draft(draft: DraftKind) -> &'static str {
     match draft {
         DraftKind::FraudProof => "fraud proofs",
         DraftKind::KeyRevocation => "a revocation of a key",
+        DraftKind::KeyRotation => "a rotation of a key",
         DraftKind::MandateMode => "a mode of a mandate",
         DraftKind::Challenge => "a challenge",
         DraftKind::Lift => "the lift of a restriction",

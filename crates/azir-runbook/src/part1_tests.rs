@@ -207,6 +207,7 @@ const ACTIONS: [(usize, &str, &[&[&str]]); 5] = [
     ),
 ];
 
+/// R-34.2-1: each minimum action of 15.2 to 19.2 is a step, or several, with its clause.
 #[test]
 fn every_minimum_action_of_sections_15_to_19_is_a_step_with_its_clause() {
     let books = all();

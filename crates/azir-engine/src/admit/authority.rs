@@ -190,6 +190,7 @@ fn drafting(draft: DraftKind) -> Act {
     match draft {
         DraftKind::FraudProof
         | DraftKind::KeyRevocation
+        | DraftKind::KeyRotation
         | DraftKind::MandateMode
         | DraftKind::Challenge => Act::DraftOwnerPath,
         DraftKind::EmergencyRestriction => Act::DraftEmergency,

@@ -194,8 +194,9 @@ fn objects(
 /// A fix is a manifest that is kept, or a draft that was made here.
 fn fix(cx: &Context<'_>, view: &IncidentView, b: &CauseStated, unmet: &mut Vec<Unmet>) {
     let Some(fix) = &b.fix else { return };
-    if let Some(release) = &fix.release {
-        cx.held(release, "release manifest", unmet);
+    let kept = [(&fix.release, "release manifest"), (&fix.vector, "conformance vector")];
+    for (object, what) in kept {
+        _ = object.as_ref().and_then(|object| cx.held(object, what, unmet));
     }
     let made = |object: &Digest| {
         view.drafts.iter().any(|d| d.draft == DraftKind::Clarification && d.object == *object)
@@ -211,13 +212,17 @@ fn fix(cx: &Context<'_>, view: &IncidentView, b: &CauseStated, unmet: &mut Vec<U
 }
 
 /// What must still be prepared before a role comes back: a release where a program is wrong, a
-/// clarification where a rule is missing. Implements R-15.2-6 and R-15.2-8.
+/// clarification with its vector where a rule is missing. Implements R-15.2-6, R-15.2-8 and
+/// R-16.2-12.
 pub(super) fn fix_due(view: &IncidentView) -> Option<&'static str> {
     let cause = view.cause.as_ref()?;
     let any = |list: &[&str]| cause.words().any(|word| list.contains(&word));
     let fix = cause.fix.as_ref();
     if any(&CLARIFIED) && fix.is_none_or(|f| f.proposal.is_none()) {
         return Some("the clarification of the rule is due, and no draft of it is named");
+    }
+    if any(&CLARIFIED) && fix.is_none_or(|f| f.vector.is_none()) {
+        return Some("the vector that decides the input is due, and none is named");
     }
     if any(&PATCHED) && fix.is_none_or(|f| f.release.is_none()) {
         return Some("no release manifest is named for the program that is wrong");

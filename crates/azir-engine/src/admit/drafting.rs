@@ -39,6 +39,10 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         | DraftKind::Challenge
         | DraftKind::Clarification
         | DraftKind::SeatReplacement => owner_path(b, unmet),
+        DraftKind::KeyRotation => {
+            owner_path(b, unmet);
+            revoked_first(cx, view, unmet);
+        }
         DraftKind::Lift => lift(cx, b, unmet),
         DraftKind::RestartManifest => {
             let mode = RecoveryMode::ProtocolSafeRestart;
@@ -59,6 +63,21 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
             authority::seconded(cx, &second, &view.approvals, unmet);
             protocol_measure(cx, view, b, unmet);
         }
+    }
+}
+
+/// A key is replaced after the old one is out of use: every own gate of it is shut, or it is
+/// revoked in finalized state (D-108). Implements R-19.2-3.
+fn revoked_first(cx: &Context<'_>, view: &IncidentView, unmet: &mut Vec<Unmet>) {
+    let facts = crate::facts::for_runbook(cx.state, view, cx.now);
+    let holds = |name: &&str| facts.get(*name) == Some(&azir_runbook::FactValue::Bool(true));
+    if !["compromised_keys_gated", "keys_revoked_final"].iter().any(|name| holds(name)) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "order: the old key is neither revoked in finalized state nor gated",
+            "19.2, 21.2, D-108",
+            "list the key so that its gates shut, or let its revocation become final",
+        ));
     }
 }
 

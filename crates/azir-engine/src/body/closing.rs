@@ -63,6 +63,9 @@ pub struct FixEntry {
     /// The drafted clarification of the rule, by its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<Digest>,
+    /// The conformance vector that decides the input from then on, in the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Digest>,
 }
 
 /// A candidate cause that evidence excludes.

@@ -140,6 +140,8 @@ pub enum DraftKind {
     FraudProof,
     /// Revocation of a key, by its owner (owner path, row 15).
     KeyRevocation,
+    /// New key in place of one that is revoked or gated, by its owner (owner path, row 15).
+    KeyRotation,
     /// Mode of a mandate, by its principal (owner path, row 15).
     MandateMode,
     /// Challenge of a governance path (owner path, row 15).

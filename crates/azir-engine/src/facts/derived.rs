@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use azir_ledger::Timestamp;
+use azir_model::directive::STATEMENT_PERIODS_MAX;
 use azir_model::lifecycle::MeasureState;
 use azir_model::vocab::NodeRole;
 use azir_runbook::FactValue;
@@ -31,6 +33,19 @@ pub(super) fn gates(state: &State, view: &IncidentView, facts: &mut BTreeMap<Str
             roles.into_iter().map(move |role| crate::fold::subsystem(&node, role))
         });
         yes("compromised_keys_gated", names.all(|name| shut(&name)));
+    }
+}
+
+/// Nothing was heard of the network for three lease periods, while a gate still answers (22.1).
+/// Implements R-22.1-5.
+pub(super) fn silence(state: &State, now: Timestamp, facts: &mut BTreeMap<String, FactValue>) {
+    let Some(policy) = &state.policy else { return };
+    let longest = policy.leases.incident_ms.saturating_mul(STATEMENT_PERIODS_MAX);
+    let longest = i64::try_from(longest).unwrap_or(i64::MAX);
+    let fresh = |at: Timestamp| now.ms_since(at) <= longest;
+    let heard = state.observations().any(|seen| fresh(seen.mark.at));
+    if !heard && state.gates.values().any(|gate| fresh(gate.stated)) {
+        facts.insert("telemetry_silent".to_owned(), FactValue::Bool(true));
     }
 }
 

@@ -1,5 +1,5 @@
-//! Findings of the runbooks of sections 15 to 17 and 20, what they rest on, what they make due, and
-//! the steps of those runbooks whose effect stands in the log.
+//! Findings of the runbooks of sections 15 to 17 and 20, what they rest on and what they make due, and
+//! steps of the runbooks whose effect stands in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,10 @@ use serde_json::json;
 
 use crate::body::{
     Adversarial, Body, BoundRunbook, CauseStated, DraftKind, DraftMade, FixEntry, Guidance,
-    MeasureCommanded, ObjectFinding, ReadingStated, RootKind, StatusPublished,
+    KeyListed, MeasureCommanded, ObjectFinding, PhaseCarried, ReadingStated, RootKind,
+    StatusPublished,
 };
-use crate::status::{Label, derive};
+use crate::status::{Label, StatusClass, derive};
 use crate::testing::walk::subsystem;
 use crate::testing::{NODES, ROLES, Stage, among, only, opening, policy, with};
 use crate::{facts, running};
@@ -25,6 +26,7 @@ const VALIDATION: &str = include_str!("../../../../runbooks/RB-VALIDATION-001/v2
 const BVM: &str = include_str!("../../../../runbooks/RB-BVM-001/v1.toml");
 const WITNESS: &str = include_str!("../../../../runbooks/RB-WITNESS-001/v1.toml");
 const GOV: &str = include_str!("../../../../runbooks/RB-GOV-001/v2.toml");
+const INFRA: &str = include_str!("../../../../runbooks/RB-INFRA-001/v2.toml");
 const OBSERVE: &str = include_str!("../../../../runbooks/RB-OBSERVE-001/v1.toml");
 const DETECTOR: &str = "detector:conflicting-certificates";
 
@@ -212,7 +214,7 @@ fn no_role_comes_back_before_a_fix_is_named() {
     only(&stage.refused(lead, &rc1), K::CriteriaUnmet, "rc1: the cause is not even bounded");
     stage.act(lead, &Body::CauseStated(cause("node_bug")));
     only(&stage.refused(lead, &rc1), K::CriteriaUnmet, "rc1: no release manifest");
-    let fix = |release, proposal| Some(FixEntry { release, proposal });
+    let fix = |release, proposal| Some(FixEntry { release, proposal, vector: None });
     let lost = CauseStated { fix: fix(Some(Digest::of(b"lost")), None), ..cause("node_bug") };
     only(&stage.refused(lead, &Body::CauseStated(lost)), K::EvidenceMissing, "release manifest");
     let manifest = stage.keep("release manifest of 1.4.2, two builders");
@@ -237,7 +239,118 @@ fn no_role_comes_back_before_a_fix_is_named() {
     only(&stage.refused(lead, &proposed), K::EvidenceMissing, "no clarification");
     stage.act(Role::GovernanceLiaison, &draft);
     stage.act(lead, &proposed);
+    only(&stage.refused(lead, &again), K::CriteriaUnmet, "rc1: the vector");
+    let vector = Some(stage.keep("the fixture as a vector, with its result"));
+    let (release, proposal) = (None, Some(made.object));
+    let whole = FixEntry { release, proposal, vector };
+    let whole = CauseStated { fix: Some(whole), ..cause("spec_ambiguity") };
+    stage.act(lead, &Body::CauseStated(whole));
     stage.act(lead, &again);
+}
+
+/// R-16.2-12: a gap is found only where the reference has no result, and makes clarification and
+/// vector due.
+#[test]
+fn a_gap_needs_an_undefined_reference_and_makes_clarification_and_vector_due() {
+    let mut stage = triaged(C::Bvm, Severity::Sev4Critical, BVM);
+    let lead = Role::ExecutionLead;
+    let gap = Body::CauseStated(cause("spec_gap"));
+    only(&stage.refused(lead, &gap), K::EvidenceUnverified, "reference_undefined is unknown");
+    yes(&mut stage, &[("reference_undefined", false)]);
+    only(&stage.refused(lead, &gap), K::EvidenceUnverified, "reference_undefined = false");
+    yes(&mut stage, &[("reference_undefined", true)]);
+    stage.act(lead, &gap);
+    let rc1 = rc1(&mut stage);
+    only(&stage.refused(lead, &rc1), K::CriteriaUnmet, "rc1: the clarification");
+    confirm(&mut stage, "two_results");
+    let draft = clarification(&mut stage, "what the instruction does there");
+    stage.act(Role::GovernanceLiaison, &draft);
+    let Body::DraftMade(made) = draft else { unreachable!() };
+    let mut fix = FixEntry { release: None, proposal: Some(made.object), vector: None };
+    let said = |fix: &FixEntry| {
+        Body::CauseStated(CauseStated { fix: Some(fix.clone()), ..cause("spec_gap") })
+    };
+    stage.act(lead, &said(&fix));
+    only(&stage.refused(lead, &rc1), K::CriteriaUnmet, "rc1: the vector");
+    fix.vector = Some(Digest::of(b"lost"));
+    only(&stage.refused(lead, &said(&fix)), K::EvidenceMissing, "conformance vector");
+    fix.vector = Some(stage.keep("the vector"));
+    stage.act(lead, &said(&fix));
+    stage.act(lead, &rc1);
+}
+
+/// R-22.1-5: without observations the status is stale and degraded on both axes, nobody publishes
+/// it as healthy, the trigger of the runbook fires, and no gate is touched.
+#[test]
+fn silence_is_degraded_and_touches_no_gate() {
+    let mut stage = crate::testing::at(azir_model::IncidentState::PostmortemPublished);
+    let book = azir_runbook::load(INFRA, "v.toml").unwrap();
+    let fired = |stage: &Stage| {
+        let known = facts::for_runbook(stage.state(), stage.view(), stage.now);
+        let hit = book.triggered(&known);
+        hit.iter().any(|(t, _)| t.id == "telemetry-failure")
+    };
+    for node in NODES {
+        ROLES.iter().for_each(|role| stage.gate(node, *role, true));
+    }
+    stage.observe(0);
+    assert_eq!(derive(stage.state(), stage.now).operator, StatusClass::Healthy);
+    assert!(!fired(&stage));
+    let closes = stage.closes.len();
+    for _ in 0..4 {
+        stage.wait(60_000);
+        stage.tick();
+    }
+    assert!(!fired(&stage), "a gate that is silent too may be cut off");
+    for node in NODES {
+        ROLES.iter().for_each(|role| stage.gate(node, *role, true));
+    }
+    assert!(fired(&stage));
+    let status = derive(stage.state(), stage.now);
+    assert_eq!((status.operator, status.network), (StatusClass::Degraded, StatusClass::Degraded));
+    assert!(status.facts.iter().any(|f| f.kind == "status_stale"));
+    let well = with(&note(&stage, None), "network", json!("healthy"));
+    among(&stage.refused(Role::OnCallOperator, &well), K::StatusUnproven, "");
+    assert!(stage.state().gates.values().all(|gate| gate.open));
+    assert_eq!(stage.closes.len(), closes);
+}
+
+/// R-19.2-3: a key is replaced only after the old one is gated or revoked, and nothing comes back
+/// with the old one.
+#[test]
+fn a_key_is_revoked_or_gated_before_it_is_replaced() {
+    let rotation = |stage: &mut Stage| {
+        let object = stage.keep("the new key, signed by nobody yet");
+        let draft = DraftKind::KeyRotation;
+        Body::DraftMade(DraftMade { draft, object, measure: None, justification: None })
+    };
+    let mut stage = crate::testing::at(azir_model::IncidentState::Recovering);
+    let of = subsystem("n1", NodeRole::Verifier);
+    stage.restate();
+    let criteria = stage.sign_criteria(&of);
+    let decision = Body::RestartDecided(stage.restart(&of, criteria));
+    let decision = stage.act(Role::IncidentCommander, &decision);
+    let owner = Role::SecurityLead;
+    let body = rotation(&mut stage);
+    only(&stage.refused(owner, &body), K::GuardUnmet, "order: the old key");
+    let args = |kind: &str| BTreeMap::from([("kind".to_owned(), FactValue::Text(kind.to_owned()))]);
+    let drafted = |stage: &Stage, kind: &str| {
+        running::stands(stage.state(), stage.view(), Op::OwnerPathDraft, &args(kind), stage.now)
+    };
+    let mut revoked = stage.fork();
+    let facts = BTreeMap::from([("keys_revoked_final".to_owned(), FactValue::Bool(true))]);
+    let basis = revoked.keep("the revocation in finalized state");
+    let seen = ReadingStated { facts, withdrawn: BTreeSet::new(), basis };
+    revoked.machine("agent:n1", &Body::ReadingStated(seen));
+    revoked.act(owner, &body);
+    assert!(drafted(&revoked, "key_rotation") && !drafted(&revoked, "key_revocation"));
+
+    let keys = BTreeSet::from([stage.state().gates["n1/verifier"].key]);
+    let listed = KeyListed { keys, reason: "its file was on a stolen disk".to_owned() };
+    stage.act(owner, &Body::KeyListed(listed));
+    stage.act(owner, &body);
+    let phase = Body::PhaseCarried(PhaseCarried { subsystem: of, decision });
+    among(&stage.refused(Role::RecoveryOperator, &phase), K::KeyRevoked, "listed as compromised");
 }
 
 /// R-17.2-4: each claim in doubt has one word with what shows it, and a bug of a parser is shown by
