@@ -438,8 +438,8 @@ mod tests {
 
     use super::*;
 
-    /// R-34.2-1: a new deployment lists every version that was ever released, of all ten ids of 34.2
-    /// and of RB-OBSERVE-001; each says what its header says and leads for its class.
+    /// R-34.2-1: a new deployment lists every version that was ever released, of all ten ids of
+    /// 34.2 and of RB-OBSERVE-001; each says what its header says and leads for its class.
     #[test]
     fn a_new_deployment_lists_every_released_runbook() {
         let released = include_str!("../../../runbooks/RELEASED");

@@ -71,7 +71,7 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
 fn revoked_first(cx: &Context<'_>, view: &IncidentView, unmet: &mut Vec<Unmet>) {
     let facts = crate::facts::for_runbook(cx.state, view, cx.now);
     let holds = |name: &&str| facts.get(*name) == Some(&azir_runbook::FactValue::Bool(true));
-    if !["compromised_keys_gated", "keys_revoked_final"].iter().any(|name| holds(name)) {
+    if !["compromised_keys_gated", "keys_revoked_final"].iter().any(holds) {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
             "order: the old key is neither revoked in finalized state nor gated",

@@ -197,7 +197,8 @@ pub(super) fn may_publish(cx: &Context<'_>, unmet: &mut Vec<Unmet>) {
 }
 
 /// Guidance says what it is about, ends by itself, and is labelled as finalized state has it:
-/// protocol active where an object binds the scope, local only where none does. Implements R-15.2-5.
+/// protocol active where an object binds the scope, local only where none does. Implements
+/// R-15.2-5.
 fn guides(cx: &Context<'_>, derived: &status::Status, b: &Guidance, unmet: &mut Vec<Unmet>) {
     let mut refuse = |kind, what: String, remedy: &str| {
         unmet.push(Unmet::new(kind, what, "15.2, 31.2, 11.3, annex K", remedy));

@@ -1,5 +1,5 @@
-//! Findings of the runbooks of sections 15 to 17 and 20, what they rest on and what they make due, and
-//! steps of the runbooks whose effect stands in the log.
+//! Findings of the runbooks of sections 15 to 17 and 20, what they rest on and what they make due,
+//! and steps of runbooks whose effect stands in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
