@@ -350,6 +350,12 @@ fn postmortem_missing(view: &IncidentView) -> Vec<String> {
     missing
 }
 
+/// What a verified confirmation of annex N.2 shows, whatever anybody states. Implements R-15.2-4.
+const SHOWN_BY_CONFIRMATION: [(&str, &[&str]); 2] = [
+    ("two_results", &["same_bytes_disagree", "implementations_differ"]),
+    ("static_rule_broken", &["static_rule_broken"]),
+];
+
 /// Facts that runbook predicates may name. What is not known is absent, never false.
 #[must_use]
 pub fn for_runbook(
@@ -401,6 +407,12 @@ pub fn for_runbook(
         yes("implementations_differ", replay.verdict == ReplayVerdict::Diverged);
         yes("restrictions_revalidated", replay.verdict == ReplayVerdict::Match);
     }
+    // A detector verified one input, one state before and two results, or a broken static rule.
+    for (kind, names) in SHOWN_BY_CONFIRMATION {
+        if view.confirmations.contains_key(kind) {
+            names.iter().for_each(|name| yes(name, true));
+        }
+    }
     if !view.accepted.is_empty() {
         yes("restart_accepted", true);
         // Acceptance is admitted only for a manifest whose signatures the adapter verified.
@@ -418,6 +430,7 @@ pub fn for_runbook(
     yes("restart_criteria_met", decided);
     derived::gates(state, view, &mut facts);
     derived::requests(state, view, &mut facts);
+    derived::silence(state, now, &mut facts);
     counts(state, view, now, &mut facts);
     facts
 }

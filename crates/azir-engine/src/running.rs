@@ -17,6 +17,9 @@ use crate::fold::subsystem;
 use crate::state::State;
 use crate::view::IncidentView;
 
+/// How the occasion of a status ends that is guidance: it needs scope, label and end (15.2).
+const GUIDANCE: &str = "_guidance";
+
 /// Events that the server records now, one for each run at most, so that each is judged on what
 /// the one before it made. A run whose runbook is not held owes nothing that could be told.
 #[must_use]
@@ -48,7 +51,7 @@ fn next(
 }
 
 /// Whether the effect of an operation that was intended at `since` stands in the log: its result is
-/// recorded, not wished (D-115).
+/// recorded, not wished (D-115). Implements R-15.2-4 and R-15.2-5.
 #[must_use]
 pub fn stands(
     state: &State,
@@ -71,17 +74,32 @@ pub fn stands(
         Op::FraudProofDraft => drafted(DraftKind::FraudProof),
         Op::SeatReplacementDraft => drafted(DraftKind::SeatReplacement),
         Op::RestartManifestDraft => drafted(DraftKind::RestartManifest),
-        Op::OwnerPathDraft => {
-            [DraftKind::KeyRevocation, DraftKind::MandateMode, DraftKind::Challenge]
-                .into_iter()
-                .any(drafted)
-        }
+        Op::OwnerPathDraft => owner_path(args).into_iter().any(drafted),
         Op::GovernanceRecompute => !state.governance.is_empty(),
         Op::BranchReset => produced("dropped_candidates_listed"),
         Op::StoreQuarantine => produced("damaged_store_set_aside"),
         Op::StoreRebuild => produced("rebuilt_store"),
         Op::ReleaseInstall => produced("release_installed"),
-        Op::StatusPublish => state.statuses.iter().any(|s| s.mark.at >= since),
+        Op::StatusPublish => {
+            let guides =
+                matches!(args.get("occasion"), Some(FactValue::Text(o)) if o.ends_with(GUIDANCE));
+            let said = state.statuses.iter().filter(|s| s.mark.at >= since);
+            said.filter(|s| !guides || s.said.guidance.is_some()).count() > 0
+        }
+    }
+}
+
+/// The drafts that an operation of the owner path may stand for.
+fn owner_path(args: &BTreeMap<String, FactValue>) -> Vec<DraftKind> {
+    let Some(FactValue::Text(kind)) = args.get("kind") else {
+        return vec![DraftKind::KeyRevocation, DraftKind::MandateMode, DraftKind::Challenge];
+    };
+    match kind.as_str() {
+        "key_revocation" => vec![DraftKind::KeyRevocation],
+        "key_rotation" => vec![DraftKind::KeyRotation],
+        "mandate_mode" => vec![DraftKind::MandateMode],
+        "challenge" => vec![DraftKind::Challenge],
+        _ => vec![],
     }
 }
 

@@ -5,6 +5,7 @@ mod closing;
 mod containing;
 mod envelope;
 mod evidence;
+mod findings;
 mod keeping;
 mod ledger;
 mod opening;

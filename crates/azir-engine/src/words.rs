@@ -193,7 +193,7 @@ fn recovery_words(body: &Body) -> String {
         }
         Body::PhaseCarried(b) => format!("brings {} back", b.subsystem),
         Body::ApprovalGiven(b) => format!("second signature for act {}", b.act.short()),
-        Body::DraftMade(b) => format!("drafts {}", draft(b.draft)),
+        Body::DraftMade(b) => format!("drafts {}, unsigned", draft(b.draft)),
         Body::ManifestAccepted(b) => format!("accepts the manifest of restart {}", b.restart),
         Body::CauseStated(b) => format!("states the cause: {}", b.finding),
         Body::ReviewSigned(b) => format!("reviews the closure: {}", b.finding),
@@ -208,9 +208,11 @@ pub const fn draft(draft: DraftKind) -> &'static str {
     match draft {
         DraftKind::FraudProof => "fraud proofs",
         DraftKind::KeyRevocation => "a revocation of a key",
+        DraftKind::KeyRotation => "a rotation of a key",
         DraftKind::MandateMode => "a mode of a mandate",
         DraftKind::Challenge => "a challenge",
         DraftKind::Lift => "the lift of a restriction",
+        DraftKind::Clarification => "a clarification of a rule",
         DraftKind::SeatReplacement => "a replacement of seats",
         DraftKind::RestartManifest => "a restart manifest",
         DraftKind::EmergencyRestriction => "an emergency restriction",

@@ -226,16 +226,29 @@ impl<'a> Gate<'a> {
 
     /// The predicate is true; false and unknown are both refused, with the readings.
     fn holds(&mut self, predicate: &Predicate, what: &str, id: &str, rule: &str) {
+        self.holds_or(RefusalKind::GuardUnmet, predicate, what, id, rule);
+    }
+
+    fn holds_or(
+        &mut self,
+        kind: RefusalKind,
+        predicate: &Predicate,
+        what: &str,
+        id: &str,
+        rule: &str,
+    ) {
         let told = predicate.eval(self.facts);
         if told.truth != Truth::True {
             let remedy = match told.truth {
                 Truth::Unknown => "find out what is unknown; unknown never counts as true",
                 Truth::True | Truth::False => "make it true first",
             };
-            self.no(RefusalKind::GuardUnmet, format!("{what}: {id} is {told}"), rule, remedy);
+            self.no(kind, format!("{what}: {id} is {told}"), rule, remedy);
         }
     }
 
+    /// What a step demands before anybody acts at it, for example an answer for each role (22.2).
+    /// Implements R-22.2-1.
     fn guard(&mut self, step: &Step) {
         if let Some(guard) = &step.guard {
             self.holds(guard, "guard", step.id.as_str(), "34.1");
@@ -416,7 +429,8 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// The outcome of a condition is what the facts say, whoever records it.
+    /// The outcome of a condition is what the facts say, whoever records it; not knowing is an
+    /// outcome of its own. Implements R-15.2-4, R-16.2-6, R-23.2-2.
     fn measured(&mut self, step: &Step, outcome: Outcome, when: &Predicate, wait: bool) {
         let mut roles = step.roles.clone();
         roles.push(Role::Automatic);
@@ -503,6 +517,8 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// An answer is one of the closed list, and its condition holds. A finding without its proof is
+    /// unverified evidence, not an unmet guard. Implements R-15.2-3, R-15.2-8, R-16.2-5, R-20.2-3.
     fn decided(&mut self, step: &Step, event: &Decided) {
         self.role(&step.roles);
         self.guard(step);
@@ -513,7 +529,11 @@ impl<'a> Gate<'a> {
                 match answers.iter().find(|a| a.id == event.answer) {
                     Some(answer) => {
                         if let Some(when) = &answer.when {
-                            self.holds(when, "answer", &answer.id, "14.2, D-034");
+                            let kind = match self.runbook.proof_of(&answer.id) {
+                                Some(_) => RefusalKind::EvidenceUnverified,
+                                None => RefusalKind::GuardUnmet,
+                            };
+                            self.holds_or(kind, when, "answer", &answer.id, "14.2, D-034");
                         }
                     }
                     None => self.answer(event, answers.iter().map(|a| a.id.as_str()).collect()),

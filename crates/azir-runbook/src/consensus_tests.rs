@@ -294,14 +294,15 @@ fn classification_takes_the_four_words_and_only_with_their_proof() {
     for (word, fact, value) in words {
         run.facts = drill_facts(true);
         run.facts.insert(fact.into(), FactValue::Bool(!value));
-        run.no(RefusalKind::GuardUnmet, lead, decided(id, "classify", word));
+        run.no(RefusalKind::EvidenceUnverified, lead, decided(id, "classify", word));
         run.facts.insert(fact.into(), FactValue::Bool(value));
         let record = by(run.at_s, lead, decided(id, "classify", word));
         admit(&run.state, &run.runbook, &record, &run.facts).unwrap();
     }
     run.facts.insert("implementations_differ".into(), FactValue::Bool(true));
     run.facts.insert("rule_named".into(), FactValue::Bool(true));
-    run.no(RefusalKind::GuardUnmet, lead, decided(id, "classify", "genuine_protocol_fault"));
+    let fault = decided(id, "classify", "genuine_protocol_fault");
+    run.no(RefusalKind::EvidenceUnverified, lead, fault);
 }
 
 /// Kill at every event boundary: what is read back from canonical bytes folds to the same state,

@@ -111,6 +111,7 @@ pub const KNOWN: &[KnownFact] = &[
         "agent_operator_key_compromised",
         "compromise of an agent operator key is confirmed (21.1, annex N.2)",
     ),
+    yes("agent_touched", "the fault may touch an agent role of an own node (22.2)"),
     yes(
         "binary_unlisted_verified",
         "the hash of a running binary is in no release manifest (23.1)",
@@ -119,6 +120,7 @@ pub const KNOWN: &[KnownFact] = &[
     count("blast_rank", "blast radius, 0 to 4 (D-032)"),
     yes("boundedness_suspected", "a call may cost more than its bound; flag `boundedness` (16.3)"),
     yes("builds_diverge_verified", "two builds of one source give different receipts (23.1)"),
+    count("builds_recorded", "independent builds of the affected source, with their hashes (23.2)"),
     yes("candidates_doubtful", "candidate blocks above hard-final are in doubt (27.1)"),
     yes("cap_exceeded_verified", "the sum of actions in an epoch is above the cap (19.1)"),
     count(
@@ -251,6 +253,7 @@ pub const KNOWN: &[KnownFact] = &[
         "index_recount_equal",
         "the recount of the rebuilt index equals hard-final state (annex J.1)",
     ),
+    yes("indexer_touched", "the fault may touch the indexer of an own node (22.2)"),
     yes("integrity_facts_true", "every integrity fact of the gates holds (annex I)"),
     yes(
         "issuer_key_compromised",
@@ -265,6 +268,10 @@ pub const KNOWN: &[KnownFact] = &[
         "every affected key that returns is replaced in finalized state (annex G)",
     ),
     yes("linked_scopes_covered", "each linked scope has a measure or a reason (21.2)"),
+    count(
+        "malformed_at_byte",
+        "offset of the first byte that is not canonical or breaks the schema (15.2)",
+    ),
     yes("mandate_ended", "the principal revoked the mandate in finalized state (annex G)"),
     yes(
         "mandate_reauthorized",
@@ -280,6 +287,7 @@ pub const KNOWN: &[KnownFact] = &[
     yes("modules_reverified", "every module that a faulty check accepted was checked again (16.2)"),
     yes("monitor_quiet", "the damage indicator has been zero for W_mon (annex B)"),
     yes("notary_key_compromised", "compromise of a notary key is confirmed (21.1, annex N.2)"),
+    yes("notary_touched", "the fault may touch the notary of an own node (22.2)"),
     yes("object_malformed", "the input is not canonical or breaks its schema; byte named (15.2)"),
     yes("object_refused_by_all", "every implementation refuses the object (14.2)"),
     yes("old_votes_refused", "votes of the old restart number are refused (annex J.1)"),
@@ -330,6 +338,7 @@ pub const KNOWN: &[KnownFact] = &[
         "proposal_mislabelled_verified",
         "class of a proposal differs from the table of its payload (20.1)",
     ),
+    yes("proposer_touched", "the fault may touch the proposer of an own node (22.2)"),
     yes("protocol_measure_effective", "some protocol measure could take effect (D-042, annex F)"),
     yes(
         "protocol_request_settled",
@@ -376,6 +385,7 @@ pub const KNOWN: &[KnownFact] = &[
     ),
     yes("rollout_suspended", "no pipeline installs an affected release any more (23.2)"),
     yes("roots_equal", "roots are equal in two implementations at the tip (R-14.3-4)"),
+    yes("rpc_touched", "the fault may touch the reads of an own node (22.2)"),
     yes("rule_clarified", "the clarified rule is active at hard-final and has its vector (15.2)"),
     yes("rule_decides_input", "a rule or vector decides the result of the fixture (15.2)"),
     yes("rule_named", "the rule of the protocol that allows the outcome is named (14.2)"),
@@ -410,6 +420,7 @@ pub const KNOWN: &[KnownFact] = &[
     yes("unauthorized_claim_verified", "a claim's subject is not in its issuer's policy (17.1)"),
     yes("unfinal_reward_verified", "rewards were issued for blocks that are not hard-final (18.1)"),
     yes("validation_fault_unbounded", "a fault in validation itself is suspected (D-100)"),
+    yes("validation_touched", "the fault may touch validation of an own node (22.2)"),
     yes(
         "validator_key_compromised",
         "compromise of a validator key is confirmed (21.1, annex N.2)",
@@ -419,6 +430,7 @@ pub const KNOWN: &[KnownFact] = &[
         "every vector gives the expected result on every build in question (D-122)",
     ),
     yes("vectors_run", "the report names the vectors of the rules touched (15.2)"),
+    yes("verifier_touched", "the fault may touch the verifier of an own node (22.2)"),
     yes("version_misbehaviour_proven", "a fixture shows that the version misbehaves (D-109)"),
     yes("wrong_implementation_named", "the implementation that is wrong is identified (D-033)"),
     yes("wrong_share_below_third", "less than a third of the seats run it (D-033)"),

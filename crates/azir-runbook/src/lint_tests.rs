@@ -74,7 +74,7 @@ const KNOWN_GAP: &str = "pin-evidence -next-> close-gates -next-> validation-saf
 #[test]
 fn the_shipped_runbooks_break_no_rule_beside_the_one_known_gap() {
     let all = shipped();
-    assert_eq!(all.len(), 12);
+    assert_eq!(all.len(), 16);
     for s in &all {
         let found = lint(&s.runbook, None);
         let text: Vec<_> = found.iter().map(ToString::to_string).collect();

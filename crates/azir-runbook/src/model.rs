@@ -430,6 +430,25 @@ impl Runbook {
         self.evidence.iter().find(|e| e.id == id)
     }
 
+    /// What a finding of this runbook's classes rests on: the condition of the answer that has its
+    /// word (D-034). None for a word that is no finding, or that no decision offers.
+    #[must_use]
+    pub fn proof_of(&self, word: &str) -> Option<&Predicate> {
+        let known = |class: &IncidentClass| azir_model::cause::finding(*class, word).is_some();
+        if !self.classes.iter().any(known) {
+            return None;
+        }
+        let answers = self.steps.iter().flat_map(|step| match &step.work {
+            Work::Decision { answers, .. } => answers.as_slice(),
+            Work::Auto { .. }
+            | Work::Manual { .. }
+            | Work::Approval { .. }
+            | Work::Check { .. }
+            | Work::Wait { .. } => &[],
+        });
+        answers.filter(|a| a.id == word).find_map(|a| a.when.as_ref())
+    }
+
     /// The triggers whose condition is true, with their readings (R-34.1-2).
     #[must_use]
     pub fn triggered(&self, facts: &Facts) -> Vec<(&Trigger, Explained)> {

@@ -14,6 +14,7 @@ use crate::testing::*;
 use crate::walk::{Hold, Status, current, status};
 
 const VALIDATION: &str = include_str!("../../../runbooks/RB-VALIDATION-001/v1.toml");
+const VALIDATION_2: &str = include_str!("../../../runbooks/RB-VALIDATION-001/v2.toml");
 const BVM: &str = include_str!("../../../runbooks/RB-BVM-001/v1.toml");
 const WITNESS: &str = include_str!("../../../runbooks/RB-WITNESS-001/v1.toml");
 const ECON: &str = include_str!("../../../runbooks/RB-ECON-001/v1.toml");
@@ -206,6 +207,7 @@ const ACTIONS: [(usize, &str, &[&[&str]]); 5] = [
     ),
 ];
 
+/// R-34.2-1: each minimum action of 15.2 to 19.2 is a step, or several, with its clause.
 #[test]
 fn every_minimum_action_of_sections_15_to_19_is_a_step_with_its_clause() {
     let books = all();
@@ -230,7 +232,7 @@ fn every_minimum_action_of_sections_15_to_19_is_a_step_with_its_clause() {
 }
 
 /// R-15.2-3: the words of each section are those of the model, every other word is refused, and a
-/// word is taken only with its proof.
+/// word is taken only with its proof; a mismatch of features with the state at the height.
 #[test]
 fn findings_are_the_closed_words_of_their_class_and_need_their_proof() {
     for runbook in &all() {
@@ -244,27 +246,137 @@ fn findings_are_the_closed_words_of_their_class_and_need_their_proof() {
             assert_eq!(told, crate::predicate::Truth::Unknown, "{} without facts", answer.id);
         }
     }
-    let case = |facts: Facts, word: &str| {
-        let mut run = Walk::to(VALIDATION, "classify");
-        run.facts = facts;
-        run.answer(word).map_err(|e| e.has(RefusalKind::UnknownEnum))
-    };
-    let differ = yes(&["same_bytes_disagree"]);
-    assert_eq!(case(differ.clone(), "operator_error"), Err(true));
+    let case = |facts: Facts, word: &str| finding(VALIDATION_2, facts, word);
+    let differ = yes(&["same_bytes_disagree", "fixture_made"]);
+    assert_eq!(case(differ.clone(), "operator_error"), [RefusalKind::UnknownEnum]);
     for word in ["node_bug", "spec_ambiguity", "malformed_object", "feature_activation_mismatch"] {
-        assert_eq!(case(differ.clone(), word), Err(false), "{word} without its proof");
+        assert_eq!(case(differ.clone(), word), UNPROVEN, "{word} without its proof");
     }
     let decided = |value| {
         let mut facts = differ.clone();
         facts.insert("rule_decides_input".into(), FactValue::Bool(value));
         facts
     };
-    assert_eq!(case(decided(true), "node_bug"), Ok(()));
-    assert_eq!(case(decided(true), "spec_ambiguity"), Err(false));
-    assert_eq!(case(decided(false), "spec_ambiguity"), Ok(()));
-    assert_eq!(case(decided(false), "node_bug"), Err(false));
-    assert_eq!(case(yes(&["object_malformed"]), "malformed_object"), Ok(()));
-    assert_eq!(case(yes(&["feature_states_differ"]), "feature_activation_mismatch"), Ok(()));
+    assert_eq!(case(decided(true), "node_bug"), []);
+    assert_eq!(case(decided(true), "spec_ambiguity"), UNPROVEN);
+    assert_eq!(case(decided(false), "node_bug"), UNPROVEN);
+    // Nodes hold different feature states, and that state at the height is kept.
+    let features = yes(&["feature_states_differ"]);
+    assert_eq!(case(features.clone(), "feature_activation_mismatch"), []);
+    let mut run = Walk::to(VALIDATION_2, "classify");
+    run.facts = features;
+    run.state.evidence.remove("active_features");
+    let refusal = run.answer("feature_activation_mismatch").unwrap_err();
+    assert!(refusal.to_string().contains("active_features is not recorded"), "{refusal}");
+}
+
+/// What the interpreter says to a finding whose condition does not hold.
+const UNPROVEN: [RefusalKind; 1] = [RefusalKind::EvidenceUnverified];
+
+/// The kinds of the refusal of this answer at `classify` under these facts; none when it is taken.
+fn finding(text: &str, facts: Facts, word: &str) -> Vec<RefusalKind> {
+    let mut run = Walk::to(text, "classify");
+    run.facts = facts;
+    let told = run.answer(word);
+    told.err().map_or(vec![], |e| e.unmet().iter().map(|u| u.kind).collect())
+}
+
+/// R-15.2-8: an ambiguity needs a fixture whose result no rule or vector decides, and the draft of
+/// the clarification is the next thing that is due.
+#[test]
+fn an_ambiguity_needs_an_undecided_fixture_and_makes_a_clarification_due() {
+    let undecided = || {
+        let mut facts = yes(&["same_bytes_disagree", "fixture_made"]);
+        facts.extend(no(&["rule_decides_input"]));
+        facts
+    };
+    for lacking in ["same_bytes_disagree", "fixture_made", "rule_decides_input"] {
+        let mut facts = undecided();
+        facts.remove(lacking);
+        assert_eq!(finding(VALIDATION_2, facts, "spec_ambiguity"), UNPROVEN, "{lacking}");
+    }
+    let after = |facts: Facts, word: &str| {
+        let mut run = Walk::to(VALIDATION_2, "classify");
+        run.facts.extend(facts);
+        run.answer(word).unwrap();
+        run.until(&["await-fix"])
+    };
+    let due = "draft-clarification".to_owned();
+    assert!(after(undecided(), "spec_ambiguity").contains(&due));
+    let mut decided = undecided();
+    decided.extend(yes(&["rule_decides_input"]));
+    assert!(!after(decided, "node_bug").contains(&due));
+    let draft = load_ok(VALIDATION_2);
+    assert_eq!(step(&draft, "draft-clarification").effect, Effect::RestrictProtocolDraft);
+}
+
+/// R-15.2-9: a malformed object is named with the byte from which it is wrong.
+#[test]
+fn a_malformed_object_is_taken_with_its_byte_only() {
+    let mut facts = yes(&["object_malformed"]);
+    assert_eq!(finding(VALIDATION_2, facts.clone(), "malformed_object"), UNPROVEN);
+    facts.insert("malformed_at_byte".into(), FactValue::Int(17));
+    assert_eq!(finding(VALIDATION_2, facts.clone(), "malformed_object"), []);
+    facts.extend(no(&["object_malformed"]));
+    assert_eq!(finding(VALIDATION_2, facts, "malformed_object"), UNPROVEN);
+    // Whoever took such bytes has a bug, whether or not another implementation differs.
+    assert_eq!(finding(VALIDATION_2, yes(&["decode_mismatch_verified"]), "node_bug"), []);
+}
+
+/// R-16.2-5: four words, each with its proof; a module that the deployment check let in makes the
+/// check wrong, and every module that it accepted is checked again.
+#[test]
+fn what_the_deployment_check_let_in_is_a_verifier_bug() {
+    let mut way = no(&["exploitable", "boundedness_suspected", "validation_fault_unbounded"]);
+    way.extend(yes(&["reference_compared", "incident_open"]));
+    way.insert("replay_implementations".into(), FactValue::Int(2));
+    let at = |facts: Facts| {
+        let mut run = Walk::new(BVM);
+        run.facts.extend(way.clone());
+        run.until(&["classify"]);
+        run.facts.extend(facts);
+        run
+    };
+    let case = |facts: Facts, word: &str| {
+        let told = at(facts).answer(word);
+        told.err().map_or(vec![], |e| e.unmet().iter().map(|u| u.kind).collect())
+    };
+    assert_eq!(case(Facts::new(), "node_bug"), [RefusalKind::UnknownEnum]);
+    for word in ["verifier_bug", "runtime_bug", "malformed_bytecode", "spec_gap"] {
+        assert_eq!(case(Facts::new(), word), UNPROVEN, "{word}");
+    }
+    let mut let_in = yes(&["static_rule_broken"]);
+    let_in.extend(no(&["module_decodes"]));
+    let mut run = at(let_in);
+    run.answer("verifier_bug").unwrap();
+    assert!(run.until(&["prepare-fix"]).contains(&"reverify-modules".to_owned()));
+    assert_eq!(case(no(&["module_decodes"]), "malformed_bytecode"), []);
+    assert_eq!(case(yes(&["reference_undefined"]), "spec_gap"), []);
+}
+
+/// R-17.2-4: the word for the family is one of four, and only with its proof.
+#[test]
+fn doubtful_claims_get_one_of_four_words_with_its_proof() {
+    let proofs = [
+        ("invalid", "claim_invalid"),
+        ("contradictory", "contradictory_claims_verified"),
+        ("stale", "stale_claim_accepted"),
+        ("parser_bug_dependent", "proof_verdicts_differ"),
+    ];
+    let book = load_ok(WITNESS);
+    for (word, fact) in proofs {
+        let when = book.proof_of(word).unwrap();
+        for (other, _) in proofs.iter().filter(|(w, _)| *w != word) {
+            assert_ne!(book.proof_of(other), Some(when));
+        }
+        for (facts, truth) in [
+            (yes(&[fact]), crate::predicate::Truth::True),
+            (Facts::new(), crate::predicate::Truth::Unknown),
+        ] {
+            assert_eq!(when.eval(&facts).truth, truth, "{word}");
+        }
+    }
+    assert_eq!(book.proof_of("node_bug"), None);
 }
 
 /// A run that is put at a step: every step before it on the regular way is done.
@@ -413,7 +525,7 @@ fn a_bound_in_doubt_drafts_the_freeze_before_the_cause_is_known() {
     assert_eq!(told.truth, crate::predicate::Truth::False, "limits are below the floor of 16.3");
 }
 
-/// 16.2: with an exploit possible the run stays until a request is in force or refused.
+/// R-16.2-6: with an exploit possible the run stays until a request is in force or refused.
 #[test]
 fn an_exploitable_fault_waits_for_the_request_to_be_settled() {
     let mut run = Walk::new(BVM);

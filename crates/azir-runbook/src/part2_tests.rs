@@ -19,6 +19,9 @@ use crate::testing::*;
 use crate::walk::{Hold, Status, current, deadline, path, status};
 
 const GOV: &str = include_str!("../../../runbooks/RB-GOV-001/v1.toml");
+const GOV_2: &str = include_str!("../../../runbooks/RB-GOV-001/v2.toml");
+const INFRA_2: &str = include_str!("../../../runbooks/RB-INFRA-001/v2.toml");
+const SUPPLY_2: &str = include_str!("../../../runbooks/RB-SUPPLY-001/v2.toml");
 const KEY: &str = include_str!("../../../runbooks/RB-KEY-001/v1.toml");
 const INFRA: &str = include_str!("../../../runbooks/RB-INFRA-001/v1.toml");
 const SUPPLY: &str = include_str!("../../../runbooks/RB-SUPPLY-001/v1.toml");
@@ -668,21 +671,59 @@ fn an_improper_activation_that_is_live_is_contained_reviewed_and_lifted() {
     assert_order(&walked, &order);
 }
 
+/// R-20.2-3, R-20.2-9: abuse is found only where every check of the path is answered and none is
+/// broken, and it takes the written reason of a second person, in whatever role the first acts.
 #[test]
 fn procedural_abuse_is_not_admitted_while_a_rule_is_broken() {
+    let checks = [
+        "activation_early_verified",
+        "activation_challenged_verified",
+        "required_review_missing_verified",
+        "emergency_out_of_scope_verified",
+        "proposal_mislabelled_verified",
+        "activations_conflict_verified",
+        "effect_outside_class_table",
+    ];
     let broken = [("governance_rules_kept", false), ("improper_activation_live", false)];
     let answers = [("choose-containment", "local_or_observe")];
-    let mut run = Run::new(GOV, facts(true, &broken), &answers);
+    let mut run = Run::new(GOV_2, facts(true, &broken), &answers);
     run.until("classify");
-    let abuse = decided(run_id(&run.book), "classify", "procedural_abuse");
+    checks.iter().for_each(|check| run.set(check, false));
+    let id = run_id(&run.book);
+    let other = decided(id, "classify", "operator_error");
+    assert!(run.try_(Role::GovernanceLiaison, other).unwrap_err().has(RefusalKind::UnknownEnum));
+    let abuse = decided(id, "classify", "procedural_abuse");
     let refusal = run.try_(Role::GovernanceLiaison, abuse.clone()).unwrap_err();
+    assert!(refusal.has(RefusalKind::EvidenceUnverified), "{refusal}");
     assert!(refusal.to_string().contains("governance_rules_kept = false"), "{refusal}");
     run.set("governance_rules_kept", true);
+    for check in checks {
+        for value in [Some(true), None] {
+            match value {
+                Some(value) => run.set(check, value),
+                None => _ = run.facts.remove(check),
+            }
+            let refusal = run.try_(Role::GovernanceLiaison, abuse.clone()).unwrap_err();
+            assert!(refusal.has(RefusalKind::EvidenceUnverified), "{check}: {refusal}");
+        }
+        run.set(check, false);
+    }
     run.ok(Role::GovernanceLiaison, abuse);
-    // And it takes a second person.
     assert_eq!(run.step().id.as_str(), "confirm-abuse");
-    let confirm = decided(run_id(&run.book), "confirm-abuse", "approve");
+    let confirm = decided(id, "confirm-abuse", "approve");
     assert!(run.try_(Role::GovernanceLiaison, confirm.clone()).is_err());
+    // Nor the same person in another role.
+    let vote = whole(&run.state, &run.book, confirm.clone());
+    let same = Recorded {
+        actor: by(0, Role::GovernanceLiaison, vote.clone()).actor,
+        ..by(run.at_s + 1, Role::IncidentCommander, vote)
+    };
+    let refusal = admit(&run.state, &run.book, &same, &run.facts).unwrap_err();
+    assert!(refusal.has(RefusalKind::SecondPersonRequired), "{refusal}");
+    let RunEvent::Decided(mut silent) = confirm.clone() else { unreachable!() };
+    silent.rationale = " ".to_owned();
+    let silent = run.try_(Role::IncidentCommander, RunEvent::Decided(silent)).unwrap_err();
+    assert!(silent.has(RefusalKind::ReasonRequired), "{silent}");
     run.ok(Role::IncidentCommander, confirm);
     assert_ne!(run.step().id.as_str(), "confirm-abuse");
 }
@@ -773,14 +814,53 @@ fn a_key_that_is_not_replaced_ends_without_any_release() {
     assert!(!walked.iter().any(|id| id.starts_with("reopen")));
 }
 
+const ROLES_TOUCHED: [&str; 7] = [
+    "agent_touched",
+    "indexer_touched",
+    "notary_touched",
+    "proposer_touched",
+    "rpc_touched",
+    "validation_touched",
+    "verifier_touched",
+];
+
+/// R-22.2-1: with the index alone damaged no signing gate closes and the index is rebuilt; the
+/// question for the impact comes after an answer for each role, and a touched role that signs or
+/// validates makes it critical.
 #[test]
 fn index_damage_leaves_signing_roles_open_and_rebuilds_the_index_only() {
-    let index_only = [("partition_local_verified", false), ("signing_gates_touched", false)];
+    let mut index_only =
+        vec![("partition_local_verified", false), ("signing_gates_touched", false)];
+    let others = ROLES_TOUCHED.iter().filter(|r| **r != "indexer_touched");
+    index_only.extend(others.map(|r| (*r, false)));
     let answers = [("impact", "not_critical")];
-    let walked = Run::new(INFRA, facts(true, &index_only), &answers).complete();
+    let mut run = Run::new(INFRA_2, facts(true, &index_only), &answers);
+    run.until("roles-touched");
+    for role in ROLES_TOUCHED {
+        let known = run.facts.remove(role);
+        let done = finished(run_id(&run.book), "roles-touched", None, Outcome::Done);
+        let refusal = run.try_(Role::OnCallOperator, done).unwrap_err();
+        assert!(refusal.has(RefusalKind::GuardUnmet), "{refusal}");
+        assert!(refusal.to_string().contains(&format!("{role} is unknown")), "{refusal}");
+        run.facts.extend(known.map(|known| (role.to_owned(), known)));
+    }
+    run.until("impact");
+    for role in ["validation_touched", "verifier_touched", "proposer_touched", "notary_touched"] {
+        run.set(role, true);
+        let short = decided(run_id(&run.book), "impact", "not_critical");
+        let refusal = run.try_(Role::OnCallOperator, short).unwrap_err();
+        assert!(refusal.to_string().contains(&format!("{role} = true")), "{refusal}");
+        run.set(role, false);
+    }
+    let walked = run.complete();
     let order = ["node-sound", "close-reads", "set-aside", "rebuild-index", "reopen-index"];
     assert_order(&walked, &order);
     assert!(!has(&walked, "close-gates") && !has(&walked, "rebuild-store"));
+    let state = [("store_checksum_ok", false)];
+    let mut damaged = Run::new(INFRA_2, facts(true, &state), &[]);
+    damaged.until("close-gates");
+    let Work::Auto { op: Op::GateClose, args, .. } = damaged.step().work else { unreachable!() };
+    assert_eq!(args["roles"], FactValue::Text("verifier proposer notary agent".into()));
 }
 
 #[test]
@@ -903,6 +983,36 @@ fn a_bad_release_is_stopped_built_again_by_two_and_nothing_unlisted_reopens() {
         "reopen-agents",
     ];
     assert_order(&walked, &order);
+}
+
+/// R-23.2-2: the comparison needs two independent builds with their hashes, and an artifact whose
+/// builds are not equal is not accepted.
+#[test]
+fn two_independent_builds_are_recorded_and_unequal_ones_make_no_release() {
+    let bad = [("running_release_accepted", false)];
+    for (builds, held) in [(None, true), (Some(1), true), (Some(2), false)] {
+        let mut run = Run::new(SUPPLY_2, facts(true, &bad), &[]);
+        run.until("compare-builds");
+        let id = run_id(&run.book);
+        let bare = finished(id, "compare-builds", None, Outcome::Done);
+        let refusal = run.try_(Role::ExecutionLead, bare).unwrap_err();
+        assert!(refusal.to_string().contains("rebuilds is not recorded"), "{refusal}");
+        run.until("builds-recorded");
+        run.facts.extend(builds.map(|n| ("builds_recorded".into(), FactValue::Int(n))));
+        run.advance();
+        let stays = matches!(status(&run.state, &run.book), Status::Held(_));
+        assert_eq!(stays, held, "{builds:?}");
+    }
+    let answers = [("choose-containment", "local_only"), ("stores-clean", "rebuild")];
+    let mut facts = facts(true, &bad);
+    facts.insert("builds_recorded".into(), FactValue::Int(2));
+    let mut run = Run::new(SUPPLY_2, facts, &answers);
+    run.until("artifact-verified");
+    run.facts.insert("equal_builds".into(), FactValue::Int(1));
+    run.advance();
+    assert_eq!(status(&run.state, &run.book), Status::Held(Hold::Failed), "unequal builds");
+    let install = intended(run_id(&run.book), "install-release", Op::ReleaseInstall, 1);
+    assert!(run.try_(Role::RecoveryOperator, install).is_err());
 }
 
 #[test]

@@ -198,6 +198,12 @@ pub fn path(state: &RunState, runbook: &Runbook) -> Vec<StepId> {
     walk(state, runbook).path.into_iter().map(|s| s.id.clone()).collect()
 }
 
+/// When the run came to its current step.
+#[must_use]
+pub fn entered(state: &RunState, runbook: &Runbook) -> Option<Timestamp> {
+    walk(state, runbook).entered
+}
+
 /// When the deadline of the current step passes; `None` once it has fired.
 #[must_use]
 pub fn deadline(state: &RunState, runbook: &Runbook) -> Option<Timestamp> {

@@ -28,19 +28,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
 
-/// Released runbooks: file name and text. Each file says its own id.
-pub(crate) const RUNBOOKS: [(&str, &str); 12] = [
+/// Released runbooks, which every new deployment lists: file name and text. Each file says its own
+/// id. Implements R-34.2-1.
+pub(crate) const RUNBOOKS: [(&str, &str); 16] = [
     ("RB-CONSENSUS-001/v1.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v1.toml")),
     ("RB-CONSENSUS-001/v2.toml", include_str!("../../../runbooks/RB-CONSENSUS-001/v2.toml")),
     ("RB-VALIDATION-001/v1.toml", include_str!("../../../runbooks/RB-VALIDATION-001/v1.toml")),
+    ("RB-VALIDATION-001/v2.toml", include_str!("../../../runbooks/RB-VALIDATION-001/v2.toml")),
     ("RB-BVM-001/v1.toml", include_str!("../../../runbooks/RB-BVM-001/v1.toml")),
     ("RB-WITNESS-001/v1.toml", include_str!("../../../runbooks/RB-WITNESS-001/v1.toml")),
     ("RB-ECON-001/v1.toml", include_str!("../../../runbooks/RB-ECON-001/v1.toml")),
     ("RB-AGENT-001/v1.toml", include_str!("../../../runbooks/RB-AGENT-001/v1.toml")),
     ("RB-GOV-001/v1.toml", include_str!("../../../runbooks/RB-GOV-001/v1.toml")),
+    ("RB-GOV-001/v2.toml", include_str!("../../../runbooks/RB-GOV-001/v2.toml")),
     ("RB-KEY-001/v1.toml", include_str!("../../../runbooks/RB-KEY-001/v1.toml")),
     ("RB-INFRA-001/v1.toml", include_str!("../../../runbooks/RB-INFRA-001/v1.toml")),
+    ("RB-INFRA-001/v2.toml", include_str!("../../../runbooks/RB-INFRA-001/v2.toml")),
     ("RB-SUPPLY-001/v1.toml", include_str!("../../../runbooks/RB-SUPPLY-001/v1.toml")),
+    ("RB-SUPPLY-001/v2.toml", include_str!("../../../runbooks/RB-SUPPLY-001/v2.toml")),
     ("RB-OBSERVE-001/v1.toml", include_str!("../../../runbooks/RB-OBSERVE-001/v1.toml")),
 ];
 
@@ -423,4 +428,31 @@ pub(crate) fn bare_seed(text: &str) -> &str {
 /// Where a deployment is kept when nothing else is said.
 pub(crate) fn default_dir() -> PathBuf {
     PathBuf::from("azir-data")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use azir_model::RunbookId;
+
+    use super::*;
+
+    /// R-34.2-1: a new deployment lists every version that was ever released, of all ten ids of
+    /// 34.2 and of RB-OBSERVE-001; each says what its header says and leads for its class.
+    #[test]
+    fn a_new_deployment_lists_every_released_runbook() {
+        let released = include_str!("../../../runbooks/RELEASED");
+        let released: BTreeSet<_> = released.lines().filter_map(|l| l.split_once("  ")).collect();
+        let listed = RUNBOOKS.map(|(file, text)| {
+            let book = azir_runbook::load(text, file).unwrap();
+            assert_eq!(file, format!("{}/v{}.toml", book.id(), book.version()));
+            assert_eq!(azir_model::class::runbook(book.class()), book.id());
+            book.check_header(book.header()).unwrap();
+            assert!(released.iter().any(|(_, name)| *name == file), "{file} is not released");
+            book.id()
+        });
+        assert_eq!(RUNBOOKS.len(), released.len());
+        assert_eq!(BTreeSet::from(listed), RunbookId::ALL.iter().copied().collect());
+    }
 }

@@ -190,11 +190,13 @@ fn drafting(draft: DraftKind) -> Act {
     match draft {
         DraftKind::FraudProof
         | DraftKind::KeyRevocation
+        | DraftKind::KeyRotation
         | DraftKind::MandateMode
         | DraftKind::Challenge => Act::DraftOwnerPath,
         DraftKind::EmergencyRestriction => Act::DraftEmergency,
         DraftKind::SeatReplacement
         | DraftKind::Lift
+        | DraftKind::Clarification
         | DraftKind::RestartManifest
         | DraftKind::ProtocolMeasure => Act::DraftMeasure,
     }

@@ -8,7 +8,7 @@ use azir_model::lifecycle::MeasureState;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{Act, Ctx, permit};
 use azir_model::vocab::NodeRole;
-use azir_model::{Choice, Profile, Severity};
+use azir_model::{Choice, IncidentClass, Profile, Severity};
 
 use super::{Context, authority};
 use crate::body::{
@@ -64,6 +64,7 @@ pub(super) fn decide(
     }
     about_this_incident(view, &input, unmet);
     class_answer(view, b, unmet);
+    observes_only(view, b.profile, unmet);
     if decision::step(b.profile) > decision::step(recommended) {
         overridden(cx, view, b, recommended, unmet);
     }
@@ -100,6 +101,20 @@ fn class_answer(view: &IncidentView, b: &DecisionRecorded, unmet: &mut Vec<Unmet
             ),
             "3.2, D-031, annex N.1",
             "say in override_reason why this incident differs from its class",
+        ));
+    }
+}
+
+/// What is observability only has the profile of its runbook, which no override widens (D-019).
+/// Implements R-34.2-2.
+fn observes_only(view: &IncidentView, profile: Profile, unmet: &mut Vec<Unmet>) {
+    let wider = decision::step(profile) > decision::step(Profile::ObserveOnly);
+    if view.class == IncidentClass::ObservabilityOnly && wider {
+        unmet.push(Unmet::new(
+            RefusalKind::ProfileExceeded,
+            format!("{profile} for {}, which only observes", view.class),
+            "8.2, 34.2, D-019",
+            "declare another class first",
         ));
     }
 }

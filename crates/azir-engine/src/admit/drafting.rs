@@ -11,10 +11,19 @@ use super::{Context, authority};
 use crate::body::{DraftKind, DraftMade, DraftedMeasure, PathVerdict};
 use crate::view::IncidentView;
 
-/// `draft.made`: never more than the decision allows, never submitted (38.1, D-088). Implements
-/// R-5.1-1, R-8.2-5 and R-14.2-7.
+/// `draft.made`: never more than the decision allows, never signed, never submitted (38.1, D-088).
+/// Implements R-5.1-1, R-8.2-5, R-14.2-7 and R-38.1-1.
 pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
-    cx.held(&b.object, "draft", unmet);
+    if let Some(bytes) = cx.held(&b.object, "draft", unmet)
+        && carries_signature(&bytes)
+    {
+        unmet.push(Unmet::new(
+            RefusalKind::ForbiddenPower,
+            format!("draft {} carries a signature", b.object),
+            "38.1, D-088",
+            "keep the unsigned object; whoever is entitled signs it outside",
+        ));
+    }
     if view.confirmations.is_empty() {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
@@ -28,7 +37,12 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         | DraftKind::KeyRevocation
         | DraftKind::MandateMode
         | DraftKind::Challenge
+        | DraftKind::Clarification
         | DraftKind::SeatReplacement => owner_path(b, unmet),
+        DraftKind::KeyRotation => {
+            owner_path(b, unmet);
+            revoked_first(cx, view, unmet);
+        }
         DraftKind::Lift => lift(cx, b, unmet),
         DraftKind::RestartManifest => {
             let mode = RecoveryMode::ProtocolSafeRestart;
@@ -50,6 +64,30 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
             protocol_measure(cx, view, b, unmet);
         }
     }
+}
+
+/// A key is replaced after the old one is out of use: every own gate of it is shut, or it is
+/// revoked in finalized state (D-108). Implements R-19.2-3.
+fn revoked_first(cx: &Context<'_>, view: &IncidentView, unmet: &mut Vec<Unmet>) {
+    let facts = crate::facts::for_runbook(cx.state, view, cx.now);
+    let holds = |name: &&str| facts.get(*name) == Some(&azir_runbook::FactValue::Bool(true));
+    if !["compromised_keys_gated", "keys_revoked_final"].iter().any(holds) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            "order: the old key is neither revoked in finalized state nor gated",
+            "19.2, 21.2, D-108",
+            "list the key so that its gates shut, or let its revocation become final",
+        ));
+    }
+}
+
+/// True when a canonical object has signatures of its own. What it quotes may be signed: a fraud
+/// proof consists of two signed messages.
+fn carries_signature(bytes: &[u8]) -> bool {
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else {
+        return false;
+    };
+    ["sig", "sigs", "signature", "signatures"].iter().any(|name| members.contains_key(*name))
 }
 
 /// What the entitled party may do alone names no measure of the network and none of another path.

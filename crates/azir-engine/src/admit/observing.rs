@@ -8,10 +8,10 @@ use azir_runbook::fact::{self, Source};
 
 use super::Context;
 use crate::body::{
-    GovernanceObserved, MandatesObserved, NetworkObserved, ReadingStated, RestrictionsObserved,
-    StatusPublished, Verified,
+    GovernanceObserved, Guidance, MandatesObserved, NetworkObserved, ReadingStated,
+    RestrictionsObserved, StatusPublished, Verified,
 };
-use crate::status;
+use crate::status::{self, Label};
 
 /// Most restrictions that one list may name, so that it fits into an event (bounded input).
 const RESTRICTIONS_MAX: usize = 256;
@@ -196,6 +196,34 @@ pub(super) fn may_publish(cx: &Context<'_>, unmet: &mut Vec<Unmet>) {
     unmet.extend(permit(Act::PublishStatus, cx.role, &ctx).err());
 }
 
+/// Guidance says what it is about, ends by itself, and is labelled as finalized state has it:
+/// protocol active where an object binds the scope, local only where none does. Implements
+/// R-15.2-5.
+fn guides(cx: &Context<'_>, derived: &status::Status, b: &Guidance, unmet: &mut Vec<Unmet>) {
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "15.2, 31.2, 11.3, annex K", remedy));
+    };
+    if let Err(error) = b.scope.parse::<Scope>() {
+        let what = format!("{:?}: {error}", b.scope);
+        refuse(RefusalKind::ScopeInvalid, what, "write kind:id as annex D.1 says");
+    }
+    if b.until <= cx.now {
+        let what = format!("guidance until {}, which has passed", b.until);
+        refuse(RefusalKind::ExpiryRequired, what, "say until when it holds");
+    }
+    let binds = |f: &status::Fact| {
+        f.label == Some(Label::ProtocolActive) && f.scope.as_ref() == Some(&b.scope)
+    };
+    let label = match derived.facts.iter().any(binds) {
+        true => Label::ProtocolActive,
+        false => Label::LocalOnly,
+    };
+    if b.label != label {
+        let what = format!("{} is {label}, not {}", b.scope, b.label);
+        refuse(RefusalKind::LabelUnproven, what, "label it as own nodes observe it");
+    }
+}
+
 /// `status.published`: never better than derived; a worse class with its reason; at a verified
 /// height. Implements R-31.1-7 and R-12.1-6.
 pub(super) fn status(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unmet>) {
@@ -210,6 +238,9 @@ pub(super) fn status(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unme
             "31.1, annex K",
             "say why, or publish the derived classes",
         ));
+    }
+    if let Some(guidance) = &b.guidance {
+        guides(cx, &derived, guidance, unmet);
     }
     let known = derived.hard_final;
     if let Some(said) = b.hard_final

@@ -18,7 +18,7 @@ use crate::fold::subsystem;
 use crate::view::{IncidentView, MeasureRecord};
 
 /// `criterion.signed`: the criterion holds in the view, not only on paper. Implements R-29.1-1,
-/// R-29.1-2, R-16.2-8, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
+/// R-29.1-2, R-15.2-6, R-16.2-8, R-29.1-3, R-29.1-5, R-29.1-6, R-29.1-7, R-27.2-8 and R-29.2-1.
 pub(super) fn criterion(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -39,9 +39,10 @@ pub(super) fn criterion(
         return;
     }
     let why = match b.criterion {
-        Criterion::RootCause => {
-            view.cause.is_none().then(|| "the cause is not even bounded".to_owned())
+        Criterion::RootCause if view.cause.is_none() => {
+            Some("the cause is not even bounded".to_owned())
         }
+        Criterion::RootCause => super::closing::fix_due(view).map(str::to_owned),
         Criterion::Containment => containment_fails(cx, view),
         Criterion::Replay => {
             (!replay_matches(view)).then(|| "no matching replay report".to_owned())

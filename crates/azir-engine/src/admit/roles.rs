@@ -3,7 +3,8 @@
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{Act, Ctx, Duty, Permission, check_separation, permit};
 use azir_model::{IncidentClass, Role, Severity};
-use azir_runbook::{Recorded, RunEvent};
+use azir_runbook::event::Outcome;
+use azir_runbook::{Effect, Recorded, RunEvent, Runbook, Work};
 
 use super::{Context, authority};
 use crate::body::{KeyRevoked, RoleAccepted, RoleAssigned};
@@ -135,12 +136,34 @@ pub(super) fn run(cx: &Context<'_>, view: &IncidentView, event: &RunEvent, unmet
         }
     };
     migration(cx, view, event, unmet);
+    drafted(view, &runbook, event, unmet);
     let given = facts::for_runbook(cx.state, view, cx.now);
     let (actor, event) = (cx.actor.to_owned(), event.clone());
     let record = Recorded { at: cx.now, actor, role: cx.role, event };
     let judged = azir_runbook::admit(&view.run, &runbook, &record, &given);
     if let Err(refusal) = judged {
         unmet.extend(refusal.unmet().to_vec());
+    }
+}
+
+/// A step that drafts for others is done once its draft is in the log: an unsigned object by its
+/// hash, made since the run came to the step (38.1). Implements R-38.1-1.
+fn drafted(view: &IncidentView, runbook: &Runbook, event: &RunEvent, unmet: &mut Vec<Unmet>) {
+    let RunEvent::Finished(done) = event else { return };
+    let Some(step) = runbook.step(&done.step) else { return };
+    let claims = matches!(done.outcome, Outcome::Done | Outcome::DoneWithDeviation);
+    let manual = matches!(step.work, Work::Manual { .. });
+    if !claims || !manual || step.effect != Effect::RestrictProtocolDraft {
+        return;
+    }
+    let since = azir_runbook::walk::entered(&view.run, runbook);
+    if !view.drafts.iter().any(|d| Some(d.mark.at) >= since) {
+        unmet.push(Unmet::new(
+            RefusalKind::EvidenceMissing,
+            format!("{} is done and no draft was made since the run came to it", step.id),
+            "38.1, D-088",
+            "record the unsigned object (draft.made), or say could_not or not_applicable",
+        ));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bodies of cause, review and postmortem.
 
+use std::collections::BTreeSet;
+
 use azir_ledger::{Digest, Timestamp};
 pub use azir_model::cause::{Adversarial, RootKind};
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,48 @@ pub struct CauseStated {
     pub adversarial: Option<Adversarial>,
     /// The statement that each remaining candidate is fixed or covered by a measure.
     pub statement: String,
+    /// What single objects are: each claim in doubt (17.2), and the fault of a node beside an input
+    /// that it let in (15.2, 16.2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ObjectFinding>,
+    /// What mends it, where a program or a rule is wrong (15.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixEntry>,
+}
+
+impl CauseStated {
+    /// Every classification word of it.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        let beside = self.objects.iter().map(|o| o.finding.as_str());
+        beside.chain([self.finding.as_str()])
+    }
+}
+
+/// A finding about one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectFinding {
+    /// The object, in the vault.
+    pub object: Digest,
+    /// One word of the list of the class.
+    pub finding: String,
+    /// What shows it, in the vault; where implementations differ, the answer of each.
+    pub proofs: BTreeSet<Digest>,
+}
+
+/// What mends the fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixEntry {
+    /// Manifest of the release that is right, in the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Digest>,
+    /// The drafted clarification of the rule, by its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Digest>,
+    /// The conformance vector that decides the input from then on, in the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Digest>,
 }
 
 /// A candidate cause that evidence excludes.

@@ -1,6 +1,6 @@
 //! Bodies of decision, measures, drafts and status.
 
-use azir_ledger::{Digest, SeenFinal};
+use azir_ledger::{Digest, SeenFinal, Timestamp};
 use azir_model::decision::{Order, Output};
 use azir_model::vocab::NodeRole;
 use azir_model::{Choice, Profile};
@@ -140,12 +140,16 @@ pub enum DraftKind {
     FraudProof,
     /// Revocation of a key, by its owner (owner path, row 15).
     KeyRevocation,
+    /// New key in place of one that is revoked or gated, by its owner (owner path, row 15).
+    KeyRotation,
     /// Mode of a mandate, by its principal (owner path, row 15).
     MandateMode,
     /// Challenge of a governance path (owner path, row 15).
     Challenge,
     /// Lift of a restriction (row 14).
     Lift,
+    /// Clarification of a rule, as an ordinary proposal (15.2, row 14).
+    Clarification,
     /// Replacement of seats, proposed.
     SeatReplacement,
     /// Restart manifest for the restart authority (D-095).
@@ -172,6 +176,21 @@ pub struct StatusPublished {
     /// Why a class worse than the derived one is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The text is temporary operational guidance (15.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<Guidance>,
+}
+
+/// What guidance is about, whom it binds, and until when it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guidance {
+    /// Scope (annex D.1).
+    pub scope: String,
+    /// Whether a finalized object binds the scope, or own nodes alone.
+    pub label: crate::status::Label,
+    /// When it ends by itself.
+    pub until: Timestamp,
 }
 
 /// The protocol measures that an output asks for, sorted and each once.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use azir_ledger::Timestamp;
+use azir_model::directive::STATEMENT_PERIODS_MAX;
 use azir_model::lifecycle::MeasureState;
 use azir_model::vocab::NodeRole;
 use azir_runbook::FactValue;
@@ -34,8 +36,21 @@ pub(super) fn gates(state: &State, view: &IncidentView, facts: &mut BTreeMap<Str
     }
 }
 
+/// Nothing was heard of the network for three lease periods, while a gate still answers (22.1).
+/// Implements R-22.1-5.
+pub(super) fn silence(state: &State, now: Timestamp, facts: &mut BTreeMap<String, FactValue>) {
+    let Some(policy) = &state.policy else { return };
+    let longest = policy.leases.incident_ms.saturating_mul(STATEMENT_PERIODS_MAX);
+    let longest = i64::try_from(longest).unwrap_or(i64::MAX);
+    let fresh = |at: Timestamp| now.ms_since(at) <= longest;
+    let heard = state.observations().any(|seen| fresh(seen.mark.at));
+    if !heard && state.gates.values().any(|gate| fresh(gate.stated)) {
+        facts.insert("telemetry_silent".to_owned(), FactValue::Bool(true));
+    }
+}
+
 /// Protocol measures that the decision asks for: settled once each is in force or its harm was
-/// accepted. Unknown while nothing was decided.
+/// accepted. Unknown while nothing was decided. Implements R-16.2-6.
 pub(super) fn requests(
     state: &State,
     view: &IncidentView,
@@ -45,9 +60,10 @@ pub(super) fn requests(
     let measures = protocol_measures(state, view);
     let settled = decision.residual_accepted
         || measures.values().all(|s| matches!(s, MeasureState::InForce | MeasureState::Ended));
-    for name in ["requested_measures_settled", "protocol_request_settled"] {
-        facts.insert(name.to_owned(), FactValue::Bool(settled));
-    }
+    facts.insert("requested_measures_settled".to_owned(), FactValue::Bool(settled));
+    // Where nothing was asked for, nothing is in force and nothing was refused.
+    let asked = decision.residual_accepted || !measures.is_empty();
+    facts.insert("protocol_request_settled".to_owned(), FactValue::Bool(settled && asked));
     if state.restrictions_known() {
         let owned = state.in_force().into_iter().filter(|r| super::owns(view, r));
         let widest = owned.map(|r| r.capability).max().unwrap_or(0);

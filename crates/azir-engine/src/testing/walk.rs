@@ -343,6 +343,8 @@ impl Stage {
             kind: None,
             adversarial: Some(Adversarial::Proven),
             statement: "the keys stay distrusted".to_owned(),
+            objects: Vec::new(),
+            fix: None,
         }
     }
 

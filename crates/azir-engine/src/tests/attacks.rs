@@ -309,6 +309,7 @@ fn no_good_word_hides_a_bad_one() {
         text: "all blocks are final".to_owned(),
         hard_final: tip,
         reason: None,
+        guidance: None,
     });
     only(&stage.refused(Role::IncidentCommander, &said), K::StatusUnproven, "hard-final");
 }

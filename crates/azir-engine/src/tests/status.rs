@@ -15,6 +15,7 @@ fn published(operator: StatusClass, network: StatusClass, text: &str) -> Body {
         text: text.to_owned(),
         hard_final: None,
         reason: None,
+        guidance: None,
     })
 }
 

@@ -88,12 +88,30 @@ impl<'a> Gate<'a> {
             let remedy = "another person consents";
             self.no(RefusalKind::RoleConflict, what, "6.2, D-048", remedy);
         }
+        if event.answer == APPROVE {
+            self.second_opinion(step);
+        }
         let votes = record.map(StepRecord::standing_votes).unwrap_or_default();
         let before = votes.get(self.record.actor.as_str());
         if before.is_some_and(|v| v.answer == event.answer) {
             let what = format!("{} has said so already", self.record.actor);
             let remedy = "another person in another role approves";
             self.no(RefusalKind::SecondPersonRequired, what, "6.2, annex C", remedy);
+        }
+    }
+
+    /// A finding that is confirmed by one consent is confirmed by somebody else than its author.
+    /// Implements R-20.2-9.
+    fn second_opinion(&mut self, step: &Step) {
+        let Work::Approval { quorum: 1, .. } = &step.work else { return };
+        let at = self.walk.path.iter().position(|s| s.id == step.id);
+        let Some(before) = at.and_then(|at| self.walk.path.get(at.checked_sub(1)?)) else { return };
+        let Work::Decision { .. } = &before.work else { return };
+        let Some(found) = self.at(before).and_then(|r| r.votes.last()) else { return };
+        if found.actor == self.record.actor && self.runbook.proof_of(&found.answer).is_some() {
+            let what = format!("{} made the finding that is confirmed here", self.record.actor);
+            let remedy = "let another person read the objects and the written reason";
+            self.no(RefusalKind::SecondPersonRequired, what, "6.2, 20.2, D-034", remedy);
         }
     }
 }

@@ -145,6 +145,7 @@ pub(super) fn contain(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillE
         text: "All systems operational".to_owned(),
         hard_final: None,
         reason: None,
+        guidance: None,
     });
     stage.must_refuse(
         Role::IncidentCommander,

@@ -97,6 +97,8 @@ fn state_cause(stage: &mut Stage<'_>) -> Result<(), DrillError> {
                     held: no own seat signed twice. The culprits' keys stay distrusted until \
                     their seats are replaced."
             .to_owned(),
+        objects: Vec::new(),
+        fix: None,
     });
     stage.act(Role::ConsensusLead, &body).map(|_| ())
 }

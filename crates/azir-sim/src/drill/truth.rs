@@ -74,6 +74,7 @@ pub(super) fn publish(stage: &mut Stage<'_>, text: &str) -> Result<(), DrillErro
         text: text.to_owned(),
         hard_final: derived.hard_final,
         reason: None,
+        guidance: None,
     });
     stage.act(Role::IncidentCommander, &body).map(|_| ())
 }

@@ -116,6 +116,7 @@ fn publish(talk: Talk, data: &Path, asked: Asked, author: &Author) -> Result<(),
         text: asked.text,
         hard_final: derived.hard_final,
         reason: asked.reason,
+        guidance: None,
     });
     let event = host.event(about, &author.actor, role, &body);
     finish(talk, &mut host, &event, author)

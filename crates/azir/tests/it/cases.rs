@@ -26,6 +26,7 @@ pub(crate) const PLAIN: Case = Case {
     local: &[signing("halt-n1", "n1")],
     asked: None,
     cause: ("adversarial_equivocation", None, Some("proven")),
+    shown: ("{}", &[]),
     recovery: Recovery::Plan("RM_LOCAL_REBUILD", "node:n1", &["node:n1"]),
     owes: &[],
     left: &[],
@@ -63,6 +64,7 @@ pub(crate) const VALIDATION: Case = Case {
     confirmation: "two_results",
     flags: &["same_bytes_disagree"],
     cause: ("node_bug", Some("implementation_bug"), None),
+    shown: (r#"{"rule_decides_input": true}"#, &[]),
     look: in_validation,
     ..PLAIN
 };
@@ -73,7 +75,7 @@ pub(crate) const BVM: Case = Case {
     nodes: Nodes::Late,
     lead: "EL",
     confirmation: "static_rule_broken",
-    cause: ("runtime_bug", Some("implementation_bug"), None),
+    cause: ("verifier_bug", Some("implementation_bug"), None),
     recovery: Recovery::Plan("RM_FINALIZED_REPLAY", "network:all", &[]),
     look: in_bvm,
     ..PLAIN
@@ -97,6 +99,7 @@ pub(crate) const WITNESS: Case = Case {
         seconds: &["IC"],
     }),
     cause: ("parser_bug_dependent", Some("implementation_bug"), None),
+    shown: (r#"{"proof_verdicts_differ": true}"#, &[]),
     recovery: Recovery::Plan("RM_DOMAIN_REENABLE", "issuer:i1", &[]),
     owes: &[("guard_unmet", "claims_revalidated")],
     look: in_witness,
@@ -125,6 +128,7 @@ pub(crate) const ECONOMIC: Case = Case {
         seconds: &["IC"],
     }),
     cause: ("rule_gap", Some("protocol_bug"), None),
+    shown: (r#"{"rule_named": true}"#, &[]),
     recovery: Recovery::Plan("RM_POST_EMERGENCY_NORMALIZATION", "econ:fees", &[]),
     look: in_economic,
     ..PLAIN
@@ -162,6 +166,7 @@ pub(crate) const AGENT: Case = Case {
         seconds: &[],
     }),
     cause: ("mandate_too_wide", Some("ops_failure"), None),
+    shown: (r#"{"outside_mandate_verified": false}"#, &[]),
     recovery: Recovery::Plan("RM_DOMAIN_REENABLE", "mandate:m4", &[]),
     left: &[],
     ..PLAIN
@@ -187,6 +192,13 @@ pub(crate) const GOVERNANCE: Case = Case {
         seconds: &[],
     }),
     cause: ("procedural_abuse", Some("governance_failure"), None),
+    shown: (
+        r#"{"governance_rules_kept": true, "activation_early_verified": false,
+        "activation_challenged_verified": false, "required_review_missing_verified": false,
+        "emergency_out_of_scope_verified": false, "proposal_mislabelled_verified": false,
+        "activations_conflict_verified": false, "effect_outside_class_table": false}"#,
+        &["IC"],
+    ),
     recovery: Recovery::Plan("RM_DOMAIN_REENABLE", "gov-path:g1", &[]),
     owes: &[("review_required", "constitutional_review_recorded")],
     look: in_governance,

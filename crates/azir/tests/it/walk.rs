@@ -82,6 +82,8 @@ pub(crate) struct Case {
     pub(crate) asked: Option<Asked>,
     /// Classification word, kind, and mark of an adversary.
     pub(crate) cause: (&'static str, Option<&'static str>, Option<&'static str>),
+    /// Facts that show the word, and who states the cause with the lead.
+    pub(crate) shown: (&'static str, &'static [&'static str]),
     pub(crate) recovery: Recovery,
     /// Items that every plan of this class lists, with the kind of refusal when one is missing.
     pub(crate) owes: &'static [(&'static str, &'static str)],
@@ -165,7 +167,7 @@ pub(crate) fn triaged(w: &mut World, case: &Case) {
     let class = case.class.parse().unwrap();
     let runbook = json!(azir_model::class::runbook(class));
     let listed = w.log()[0]["body"]["runbooks"].as_array().unwrap().clone();
-    let bound = listed.iter().find(|r| r["id"] == runbook).unwrap();
+    let bound = listed.iter().rfind(|r| r["id"] == runbook).unwrap();
     w.act("OCO", "runbook.bound", bound);
     w.act("OCO", "incident.declared", &declaration(case));
     w.go("OCO", "TRIAGED");
@@ -331,8 +333,29 @@ fn established(w: &mut World, case: &Case) {
     let pin = json!({"checkpoint": replay["checkpoint"], "report": replay["report"]});
     w.refused("IC", "checkpoint.pinned", &pin, &[("second_person_required", "")]);
     w.seconded("IC", "checkpoint.pinned", &pin, &["CL"]);
-    let body = cause(case, replay["report"].as_str().unwrap());
-    w.act(case.lead, "cause.stated", &body);
+    let report = replay["report"].as_str().unwrap();
+    let mut body = cause(case, report);
+    let (facts, seconds) = case.shown;
+    let facts: Value = serde_json::from_str(facts).unwrap();
+    if facts != json!({}) {
+        w.refused(case.lead, "cause.stated", &body, &[("evidence_unverified", "is unknown")]);
+        w.act("IC", "reading.stated", &json!({"facts": facts, "basis": report}));
+    }
+    // What a program or an object is wrong in is named, and what mends it.
+    let patched = ["INC_VALIDATION", "INC_BVM"].contains(&case.class);
+    if patched {
+        body["fix"] = json!({"release": w.keep("release manifest, two builders")});
+    }
+    let claims = w.shown()["evidence"]["claims"]["held"].take();
+    let second = w.keep("answer of the second implementation");
+    let mut both = [json!(report), json!(second)];
+    both.sort_by_key(ToString::to_string);
+    let finding = body["finding"].clone();
+    let of = |d: &Value| json!({"object": d["hash"], "finding": finding, "proofs": both});
+    if case.class == "INC_WITNESS_PROOF" {
+        body["objects"] = claims.as_array().unwrap().iter().map(of).collect();
+    }
+    w.seconded(case.lead, "cause.stated", &body, seconds);
     if let Recovery::Plan(_, _, destroys) = case.recovery {
         for scope in destroys {
             preserve(w, scope);
