@@ -16,7 +16,8 @@ mod resolving;
 mod restarting;
 mod roles;
 
-use azir_ledger::{Digest, SignedEvent, Timestamp};
+use azir_ledger::event::EventError;
+use azir_ledger::{CanonError, Digest, SignedEvent, Timestamp};
 use azir_model::policy::Policy;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::{IncidentId, Refusal, Role};
@@ -107,6 +108,26 @@ pub fn admit(
     rules(&cx, &body, &mut unmet);
     Refusal::unless_met(unmet).map_err(known)?;
     Ok(body)
+}
+
+/// Bytes that are no event: nobody is known to have written them, so the attempt is not recorded.
+/// What is not canonical is refused, never repaired, and so is another schema. Implements R-7.1-12
+/// and R-7.1-13.
+#[must_use]
+pub fn unreadable(error: &EventError) -> Refusal {
+    let kind = match error {
+        EventError::Canon(CanonError::NotCanonical { .. }) => RefusalKind::NotCanonical,
+        EventError::Canon(CanonError::Schema { .. } | CanonError::Unencodable { .. })
+        | EventError::Schema { .. }
+        | EventError::TooLarge { .. } => RefusalKind::InvalidSchema,
+        EventError::Signature(_) => RefusalKind::SignatureInvalid,
+    };
+    Refusal::one(
+        kind,
+        error.to_string(),
+        "7.1, D-010, D-014",
+        "send the canonical bytes of an event of this schema, as they were signed",
+    )
 }
 
 /// Position of the opening that this event repeats: same record, so same incident (7.2, D-021),

@@ -215,6 +215,7 @@ pub const fn draft(draft: DraftKind) -> &'static str {
         DraftKind::RestartManifest => "a restart manifest",
         DraftKind::EmergencyRestriction => "an emergency restriction",
         DraftKind::ProtocolMeasure => "a protocol measure",
+        DraftKind::Parameters => "a change of parameters",
     }
 }
 

@@ -196,6 +196,7 @@ fn drafting(draft: DraftKind) -> Act {
         DraftKind::SeatReplacement
         | DraftKind::Lift
         | DraftKind::RestartManifest
+        | DraftKind::Parameters
         | DraftKind::ProtocolMeasure => Act::DraftMeasure,
     }
 }

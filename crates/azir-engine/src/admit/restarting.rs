@@ -131,7 +131,8 @@ fn criteria_unmet(criterion: Criterion, why: &str) -> Unmet {
     )
 }
 
-/// `restart.decided`: judged by the very function that the gate will run.
+/// `restart.decided`: judged by the very function that the gate will run, on criteria that are
+/// recorded. Implements R-16.2-8.
 pub(super) fn decide(
     cx: &Context<'_>,
     view: &IncidentView,

@@ -208,6 +208,7 @@ fn draft(scope: &str, expiry_s: Option<u64>, review_s: Option<u64>) -> Body {
             review_s,
         }),
         justification: None,
+        parameters: None,
     })
 }
 

@@ -214,6 +214,7 @@ fn a_protocol_restart_needs_its_profile_and_a_manifest() {
         object,
         measure: None,
         justification: None,
+        parameters: None,
     });
     only(
         &stage.refused(Role::GovernanceLiaison, &draft),
