@@ -81,6 +81,7 @@ pub fn open(
         declared_by_two: false,
         scopes: opened.scopes.clone(),
         blast: None,
+        assessed: None,
         profile: record.current_response_profile,
         roles: BTreeMap::new(),
         runbook: None,
@@ -167,7 +168,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
             severity(view, b.severity, mark);
         }
         Body::SeverityCorrected(b) => correct(view, b, mark),
-        Body::ScopeChanged(b) => scope(view, b, mark.index),
+        Body::ScopeChanged(b) => scope(view, b, mark),
         Body::RunbookBound(b) => view.runbook = Some(b.clone()),
         Body::RoleAssigned(_)
         | Body::RoleAccepted(_)
@@ -398,6 +399,7 @@ fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
     view.scopes = b.scopes.clone();
     view.scopes_since.push((mark.index, b.scopes.clone()));
     view.blast = Some(b.blast.clone());
+    view.assessed = None;
     view.declared = Some(mark);
     view.declared_reason = b.reason.clone();
 }
@@ -426,10 +428,11 @@ fn correct(view: &mut IncidentView, b: &SeverityCorrected, mark: Mark) {
     view.peak = view.severities.iter().filter(|d| !d.wrong).map(|d| d.severity).max();
 }
 
-fn scope(view: &mut IncidentView, b: &ScopeChanged, index: u64) {
+fn scope(view: &mut IncidentView, b: &ScopeChanged, mark: Mark) {
     view.scopes = b.scopes.clone();
-    view.scopes_since.push((index, b.scopes.clone()));
+    view.scopes_since.push((mark.index, b.scopes.clone()));
     view.blast = Some(b.blast.clone());
+    view.assessed = b.assessed.as_ref().map(|_| mark);
 }
 
 fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Mark) {

@@ -1,6 +1,7 @@
 //! Tests of admission, fold and effects on whole logs. Each module is about one part of the rules.
 
 mod attacks;
+mod classes;
 mod closing;
 mod containing;
 mod envelope;

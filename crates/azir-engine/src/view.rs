@@ -378,6 +378,9 @@ pub struct IncidentView {
     /// Blast radius.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blast: Option<Blast>,
+    /// The published assessment of the blast radius, while it is about the present scopes (21.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assessed: Option<Mark>,
     /// Declared profile (D-080).
     pub profile: Profile,
     /// Roles.

@@ -93,6 +93,13 @@ pub fn of(body: &Body) -> String {
         Body::SeverityCorrected(b) => {
             format!("entry {} was wrong, severity {}: {}", b.entry, b.severity, b.reason)
         }
+        Body::ScopeChanged(b) if b.assessed.is_some() => {
+            format!(
+                "assesses the blast radius: rank {}, scopes {}",
+                b.blast.rank.value(),
+                b.scopes.join(" ")
+            )
+        }
         Body::ScopeChanged(b) => {
             format!("blast rank {}, scopes {}", b.blast.rank.value(), b.scopes.join(" "))
         }

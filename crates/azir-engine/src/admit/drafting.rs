@@ -55,7 +55,8 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
     }
 }
 
-/// What the entitled party may do alone names no measure of the network and none of another path.
+/// What the entitled party may do alone waits for no decision, as a halt of a mandate by its
+/// principal, and names no measure of the network and none of another path. Implements R-19.2-2.
 fn owner_path(b: &DraftMade, unmet: &mut Vec<Unmet>) {
     let wide = |m: &&DraftedMeasure| {
         m.scope.starts_with("network")
