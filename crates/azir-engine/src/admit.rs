@@ -15,6 +15,7 @@ mod releasing;
 mod resolving;
 mod restarting;
 mod roles;
+mod software;
 
 use azir_ledger::event::EventError;
 use azir_ledger::{CanonError, Digest, SignedEvent, Timestamp};
@@ -168,6 +169,7 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
         (Body::IncidentOpened(opened), Some(id), None) => opening::open(cx, id, opened, unmet),
         (Body::KeyRevoked(revoked), None, _) => roles::revoke(cx, revoked, unmet),
         (Body::RunbookReleased(b), None, _) => releasing::release(cx, b, unmet),
+        (Body::ReleaseBuilt(b), None, _) => software::built(cx, b, unmet),
         (Body::GateStated(stated), None, _) => containing::stated(cx, None, stated, unmet),
         (Body::AttemptRefused(_), None, _) => authority::server_only(cx, unmet),
         (Body::NetworkObserved(b), None, _) => observing::network(cx, b, unmet),
@@ -207,6 +209,7 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         | Body::IncidentOpened(_)
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
+        | Body::ReleaseBuilt(_)
         | Body::GovernanceObserved(_) => {
             unmet.push(Unmet::new(
                 RefusalKind::InvalidSchema,
@@ -259,6 +262,7 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::PostmortemPublished(b) => closing::postmortem(cx, view, b, unmet),
         Body::ReadingStated(b) => observing::reading(cx, b, unmet),
         Body::KeyListed(b) => containing::list_keys(b, unmet),
+        Body::ChangeRecorded(b) => software::changed(cx, b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
         Body::StatusPublished(b) => {
             // Row 29 was asked for this incident; another one may be open at a higher severity.
@@ -319,6 +323,8 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
         | Body::NetworkObserved(_)
         | Body::ReadingStated(_)
         | Body::KeyListed(_)
+        | Body::ReleaseBuilt(_)
+        | Body::ChangeRecorded(_)
         | Body::ReplayReported(_)
         | Body::ApprovalGiven(_)
         | Body::CauseStated(_)

@@ -16,9 +16,9 @@ use crate::body::{
     StateMoved,
 };
 use crate::view::{
-    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, DecisionRecord, DeclaredSeverity, DraftRecord,
-    EntryRef, GateRecord, IncidentView, Mark, MeasureRecord, Moved, NetworkRecord, PlanRecord,
-    PostmortemRecord, RecoveryStateRecord, ReplayRecord, RestartRecord,
+    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, ChangeRecord, DecisionRecord,
+    DeclaredSeverity, DraftRecord, EntryRef, GateRecord, IncidentView, Mark, MeasureRecord, Moved,
+    NetworkRecord, PlanRecord, PostmortemRecord, RecoveryStateRecord, ReplayRecord, RestartRecord,
 };
 
 mod keeping;
@@ -112,6 +112,7 @@ pub fn open(
         removed: BTreeMap::new(),
         continues: opened.continues,
         unrecorded_restarts: BTreeMap::new(),
+        changes: Vec::new(),
         readings: BTreeMap::new(),
         entries: Vec::new(),
         scopes_since: vec![(at.index, opened.scopes.clone())],
@@ -158,7 +159,9 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
         | Body::KeyListed(_)
+        | Body::ReleaseBuilt(_)
         | Body::GovernanceObserved(_) => {}
+        Body::ChangeRecorded(b) => view.changes.push(ChangeRecord { said: b.clone(), mark }),
         Body::IncidentDeclared(b) => {
             view.declared_by_two = declared_by_two(view, event);
             declare(view, b, mark);
@@ -494,6 +497,8 @@ pub fn gate_record(
     let open = !statement.gate.is_closed();
     let before = known.get(&name);
     let since = before.filter(|g| g.open == open).map_or(at.recorded, |g| g.since);
+    let mut ran = before.map_or_else(Vec::new, |g| g.ran.clone());
+    ran.extend(statement.running.filter(|now| ran.last() != Some(now)));
     let record = GateRecord {
         open,
         latched: !statement.latch.is_empty(),
@@ -504,6 +509,7 @@ pub fn gate_record(
         said: statement.at,
         since,
         stated: at.recorded,
+        ran,
     };
     (name, record)
 }

@@ -18,5 +18,6 @@ mod recovering;
 mod reenable;
 mod resolving;
 mod running;
+mod software;
 mod status;
 mod walk;

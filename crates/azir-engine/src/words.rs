@@ -156,6 +156,8 @@ fn kept_words(body: &Body) -> String {
             format!("runbook {} version {} released", b.runbook.id, b.runbook.version)
         }
         Body::KeyListed(b) => format!("{} keys listed as compromised: {}", b.keys.len(), b.reason),
+        Body::ReleaseBuilt(b) => format!("built {} with {}", b.scope(), b.toolchain),
+        Body::ChangeRecorded(b) => format!("changes {} of {}: {}", b.part, b.node, b.reason),
         Body::KeyRevoked(b) => format!("key of {} revoked: {}", b.actor, b.reason),
         Body::EvidenceSealed(b) => format!("seals {} pieces: {}", b.pieces.len(), b.reason),
         Body::EvidenceHanded(b) => format!("{} goes from {} to {}", b.piece.short(), b.from, b.to),

@@ -11,8 +11,8 @@ use crate::body::{
     CheckpointPinned, RecoveryApproved, RecoveryPlanned, RecoveryProduced, RecoveryRecorded,
     ReplayReported, ReplayVerdict, RootComparison,
 };
-use crate::facts;
 use crate::view::IncidentView;
+use crate::{facts, software};
 
 /// Implementations of different source that a matching verdict needs (D-099).
 pub(super) const FAMILIES_MIN: usize = 2;
@@ -143,7 +143,7 @@ pub(super) fn plan(
     if b.mode == RecoveryMode::ProtocolSafeRestart {
         safe_restart(view, unmet);
     }
-    owed_items(view, b, unmet);
+    owed_items(cx, view, b, unmet);
 }
 
 /// Expected output of a witness recovery: every claim that was accepted on the broken rule.
@@ -189,7 +189,7 @@ fn compared(cx: &Context<'_>, proof: &[u8], unmet: &mut Vec<Unmet>) {
 
 /// What a plan of this class or mode has to produce by name. Implements R-17.2-7, R-20.2-6 and
 /// R-22.2-5.
-fn owed_items(view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) {
+fn owed_items(cx: &Context<'_>, view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) {
     let named = |item: &str| b.outputs.iter().chain(&b.exits).any(|i| i == item);
     if b.mode == RecoveryMode::LocalRebuild && !named(ROOTS_COMPARED) {
         unmet.push(Unmet::new(
@@ -198,6 +198,16 @@ fn owed_items(view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) 
             "22.2, D-102, annex J.1",
             "list it: the rebuilt root is compared with the certificate and two references",
         ));
+    }
+    if view.class == IncidentClass::SupplyChain {
+        for what in software::unlisted(cx.state, view) {
+            unmet.push(Unmet::new(
+                RefusalKind::ScopeRequired,
+                format!("scopes: {what} is missing"),
+                "23.2, D-024",
+                "record the affected versions with the nodes and seats that run them",
+            ));
+        }
     }
     if view.class == IncidentClass::WitnessProof && !named(CLAIMS_REVALIDATED) {
         unmet.push(Unmet::new(

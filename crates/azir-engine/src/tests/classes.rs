@@ -390,8 +390,8 @@ fn the_protocol_restricts_a_feature_only_with_a_fixture() {
     let choice = decided.requested[0].choice;
     stage.act(Role::IncidentCommander, &Body::DecisionRecorded(decided));
     let kind = DraftKind::ProtocolMeasure;
-    let body = Body::DraftMade(draft(&mut stage, kind, Some((choice, "impl:azref@1.2.3"))));
-    among(&stage.refused(Role::GovernanceLiaison, &body), K::ScopeInvalid, "impl:azref@1.2.3");
+    let body = Body::DraftMade(draft(&mut stage, kind, Some((choice, "impl:azref/1.2.3"))));
+    among(&stage.refused(Role::GovernanceLiaison, &body), K::ScopeInvalid, "impl:azref/1.2.3");
     let body = Body::DraftMade(draft(&mut stage, kind, Some((choice, "feature:f"))));
     only(&stage.refused(Role::GovernanceLiaison, &body), K::EvidenceMissing, "no fixture");
     let fixture = Body::EvidenceCollected(stage.items(&[Item::StateFixture]));
