@@ -269,6 +269,7 @@ fn recover(view: &mut IncidentView, signed: &SignedEvent, body: &Body, mark: Mar
             draft: b.draft,
             object: b.object,
             measure: b.measure.clone(),
+            decision: view.decision.as_ref().map(|d| d.output),
             mark,
         }),
         Body::ManifestAccepted(b) => {

@@ -30,7 +30,7 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         | DraftKind::KeyRevocation
         | DraftKind::MandateMode
         | DraftKind::Challenge
-        | DraftKind::SeatReplacement => owner_path(b, unmet),
+        | DraftKind::SeatReplacement => owner_path(view, b, unmet),
         DraftKind::Lift => lift(cx, b, unmet),
         DraftKind::RestartManifest => {
             let mode = RecoveryMode::ProtocolSafeRestart;
@@ -55,9 +55,13 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
     }
 }
 
-/// What the entitled party may do alone waits for no decision, as a halt of a mandate by its
-/// principal, and names no measure of the network and none of another path. Implements R-19.2-2.
-fn owner_path(b: &DraftMade, unmet: &mut Vec<Unmet>) {
+/// What the entitled party may do alone, as a halt of a mandate by its principal, names no measure
+/// of the network and none of another path, and none above the declared profile. Implements
+/// R-19.2-2 and R-2.4-1.
+fn owner_path(view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    if let Some(measure) = &b.measure {
+        ceiling(view, decision::of_measure(measure.choice, 0, false), unmet);
+    }
     let wide = |m: &&DraftedMeasure| {
         m.scope.starts_with("network")
             || matches!(m.choice, Choice::EmergencyRestriction | Choice::RecoveryMode)
@@ -268,8 +272,8 @@ fn of_software(view: &IncidentView, scope: &str, unmet: &mut Vec<Unmet>) {
     }
 }
 
-/// The declared profile is the ceiling for what is drafted (D-080). Implements R-8.2-2, R-8.2-3
-/// and R-8.2-4.
+/// The declared profile is the ceiling for what is drafted (D-080): no stage of the response is
+/// passed over without a decision. Implements R-8.2-2, R-8.2-3, R-8.2-4 and R-2.4-1.
 fn ceiling(view: &IncidentView, needed: Profile, unmet: &mut Vec<Unmet>) {
     if decision::step(needed) > decision::step(view.profile) {
         unmet.push(Unmet::new(

@@ -14,6 +14,7 @@ use azir_model::{
 };
 use azir_runbook::FactValue;
 
+use crate::audit::Stage as Phase;
 use crate::body::{
     Assessed, Blast, BlastBasis, DraftKind, DraftMade, DraftedMeasure, LimitChange,
     MeasureAcknowledged, MeasureHandedOver, ParameterDraft, ReadingStated, RootComparison,
@@ -204,8 +205,8 @@ fn with_agents() -> Stage {
     stage
 }
 
-/// R-19.2-2: the own agent gate closes at once, and the principal's halt of the mandate is drafted
-/// inside the target, without waiting for a decision.
+/// R-19.2-2: the own agent gate closes at once, before any decision, and the principal's halt of the
+/// mandate is drafted inside the target.
 #[test]
 fn an_agent_is_halted_at_its_gate_and_by_its_principal() {
     let mut stage = with_agents();
@@ -220,11 +221,6 @@ fn an_agent_is_halted_at_its_gate_and_by_its_principal() {
     assert!(!gate.open && gate.since.ms_since(before) <= 1_000);
 
     let halt = Some((Choice::ScopedProtocolHalt, "mandate:m1"));
-    let body = Body::DraftMade(draft(&mut stage, DraftKind::MandateMode, halt));
-    stage.act(Role::SecurityLead, &body);
-    assert!(stage.view().decision.is_none());
-    let late = overdue(stage.state(), stage.now);
-    assert!(late.iter().all(|o| o.what != "contain"), "{late:?}");
     let asked = decision(&mut stage, |input| {
         input.incident.blast_rank = BlastRank::SUBJECT;
         input.channels = vec![network("mandate:m1", Action::ActClose)];
@@ -232,6 +228,44 @@ fn an_agent_is_halted_at_its_gate_and_by_its_principal() {
     });
     let named: Vec<_> = asked.requested.iter().map(|r| (r.choice, r.scope.as_str())).collect();
     assert_eq!(named, [halt.unwrap()]);
+    stage.act(Role::IncidentCommander, &Body::DecisionRecorded(asked));
+    let body = Body::DraftMade(draft(&mut stage, DraftKind::MandateMode, halt));
+    stage.act(Role::SecurityLead, &body);
+    let late = overdue(stage.state(), stage.now);
+    assert!(late.iter().all(|o| o.what != "contain"), "{late:?}");
+}
+
+/// R-2.4-1: the stages of the response stand in their order with times; what passes over one quotes
+/// the output of its decision, and without such a decision it is refused.
+#[test]
+fn a_jump_over_a_stage_carries_its_decision() {
+    let mut stage = at(S::Confirmed);
+    let halt = Some((Choice::ScopedProtocolHalt, "mandate:m1"));
+    let body = Body::DraftMade(draft(&mut stage, DraftKind::MandateMode, halt));
+    let early = stage.refused(Role::SecurityLead, &body);
+    only(&early, K::ProfileExceeded, "RP_OBSERVE_ONLY is declared");
+    let asked = decision(&mut stage, |input| {
+        input.channels = vec![network("mandate:m1", Action::ActClose)];
+        live(input, "mandate:m1", &["m1"]);
+    });
+    let output = asked.output;
+    let mut narrow = asked.clone();
+    narrow.profile = Profile::LocalDegraded;
+    narrow.override_reason = Some("nothing of ours depends on it".to_owned());
+    stage.act(Role::IncidentCommander, &Body::DecisionRecorded(narrow));
+    only(&stage.refused(Role::SecurityLead, &body), K::ProfileExceeded, "RP_LOCAL_DEGRADED");
+    stage.act(Role::IncidentCommander, &Body::DecisionRecorded(asked));
+    stage.act(Role::SecurityLead, &body);
+    let stages = crate::audit::stages(stage.view());
+    assert_eq!(stages.len(), 1);
+    assert_eq!(stages[0].stage, Phase::ScopedHalt);
+    assert_eq!(stages[0].jumped, [Phase::LocalDegradation, Phase::ProtocolSafeMode]);
+    assert_eq!(stages[0].decision, Some(output));
+    let stages = crate::audit::stages(crate::testing::walk::whole().view());
+    let order: Vec<_> = stages.iter().map(|s| s.stage).collect();
+    let wanted = [Phase::LocalDegradation, Phase::ReplayOrRebuild, Phase::ControlledReenable];
+    assert_eq!(order, wanted);
+    assert!(stages.is_sorted_by(|a, b| a.mark.at < b.mark.at));
 }
 
 /// R-21.3-1: a wider measure than the revocation of the stolen key is no draft of this decision, and
