@@ -23,7 +23,7 @@ use azir_model::policy::Policy;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::{IncidentId, Refusal, Role};
 
-use crate::body::Body;
+use crate::body::{Body, StatusPublished};
 use crate::engine::Objects;
 use crate::state::State;
 use crate::view::IncidentView;
@@ -264,14 +264,16 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::KeyListed(b) => containing::list_keys(b, unmet),
         Body::ChangeRecorded(b) => software::changed(cx, b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
-        Body::StatusPublished(b) => {
-            // Row 29 was asked for this incident; another one may be open at a higher severity.
-            if unmet.is_empty() {
-                observing::may_publish(cx, unmet);
-            }
-            observing::status(cx, b, unmet);
-        }
+        Body::StatusPublished(b) => told(cx, b, unmet),
     }
+}
+
+/// Row 29 was asked for this incident; another one may be open at a higher severity.
+fn told(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unmet>) {
+    if unmet.is_empty() {
+        observing::may_publish(cx, unmet);
+    }
+    observing::status(cx, b, unmet);
 }
 
 /// The response to a closed incident is over: what acts on the network or on gates needs it

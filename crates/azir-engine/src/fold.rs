@@ -162,10 +162,7 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         | Body::ReleaseBuilt(_)
         | Body::GovernanceObserved(_) => {}
         Body::ChangeRecorded(b) => view.changes.push(ChangeRecord { said: b.clone(), mark }),
-        Body::IncidentDeclared(b) => {
-            view.declared_by_two = declared_by_two(view, event);
-            declare(view, b, mark);
-        }
+        Body::IncidentDeclared(b) => declare(view, event, b, mark),
         Body::SeverityChanged(b) => {
             view.severity = b.severity;
             severity(view, b.severity, mark);
@@ -393,7 +390,8 @@ fn is_act(body: &Body) -> bool {
     )
 }
 
-fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
+fn declare(view: &mut IncidentView, event: &Event, b: &IncidentDeclared, mark: Mark) {
+    view.declared_by_two = declared_by_two(view, event);
     view.class = b.class;
     view.secondary = b.secondary.iter().copied().collect();
     view.duties.insert(b.class);

@@ -34,7 +34,7 @@ pub fn builders(state: &State, binary: &Digest) -> usize {
             .map(|(_, built)| built)
             .collect();
         let equal = |a: &&ReleaseBuilt| having.iter().filter(|b| a.agrees(b)).count();
-        having.iter().map(|built| equal(built)).max().unwrap_or(0)
+        having.iter().map(equal).max().unwrap_or(0)
     });
     of_release.max().unwrap_or(0)
 }

@@ -93,15 +93,9 @@ pub fn of(body: &Body) -> String {
         Body::SeverityCorrected(b) => {
             format!("entry {} was wrong, severity {}: {}", b.entry, b.severity, b.reason)
         }
-        Body::ScopeChanged(b) if b.assessed.is_some() => {
-            format!(
-                "assesses the blast radius: rank {}, scopes {}",
-                b.blast.rank.value(),
-                b.scopes.join(" ")
-            )
-        }
         Body::ScopeChanged(b) => {
-            format!("blast rank {}, scopes {}", b.blast.rank.value(), b.scopes.join(" "))
+            let what = if b.assessed.is_some() { "assesses " } else { "" };
+            format!("{what}blast rank {}, scopes {}", b.blast.rank.value(), b.scopes.join(" "))
         }
         Body::IncidentResolved(b) => format!("resolved as {}: {}", b.resolution, b.reason),
         Body::RunbookBound(b) => format!("runbook {} version {} bound", b.id, b.version),
@@ -156,8 +150,6 @@ fn kept_words(body: &Body) -> String {
             format!("runbook {} version {} released", b.runbook.id, b.runbook.version)
         }
         Body::KeyListed(b) => format!("{} keys listed as compromised: {}", b.keys.len(), b.reason),
-        Body::ReleaseBuilt(b) => format!("built {} with {}", b.scope(), b.toolchain),
-        Body::ChangeRecorded(b) => format!("changes {} of {}: {}", b.part, b.node, b.reason),
         Body::KeyRevoked(b) => format!("key of {} revoked: {}", b.actor, b.reason),
         Body::EvidenceSealed(b) => format!("seals {} pieces: {}", b.pieces.len(), b.reason),
         Body::EvidenceHanded(b) => format!("{} goes from {} to {}", b.piece.short(), b.from, b.to),
@@ -203,6 +195,8 @@ fn recovery_words(body: &Body) -> String {
         Body::PhaseCarried(b) => format!("brings {} back", b.subsystem),
         Body::ApprovalGiven(b) => format!("second signature for act {}", b.act.short()),
         Body::DraftMade(b) => format!("drafts {}", draft(b.draft)),
+        Body::ReleaseBuilt(b) => format!("built {} with {}", b.scope(), b.toolchain),
+        Body::ChangeRecorded(b) => format!("changes {} of {}: {}", b.part, b.node, b.reason),
         Body::ManifestAccepted(b) => format!("accepts the manifest of restart {}", b.restart),
         Body::CauseStated(b) => format!("states the cause: {}", b.finding),
         Body::ReviewSigned(b) => format!("reviews the closure: {}", b.finding),

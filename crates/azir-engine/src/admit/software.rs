@@ -64,9 +64,9 @@ pub(super) fn changed(cx: &Context<'_>, b: &ChangeRecorded, unmet: &mut Vec<Unme
         ChangedPart::Configuration => Some(ran.configuration),
         ChangedPart::Rules | ChangedPart::Data => None,
     });
-    for runs in hashes.filter(|hash| *hash != b.before && *hash != b.after) {
+    let mut others = hashes.filter(|hash| *hash != b.before && *hash != b.after);
+    if let Some(runs) = others.next() {
         let what = format!("{} of {} is {runs} by its gate's statement", b.part, b.node);
         refuse(RefusalKind::HashMismatch, what, "name the hash that the gate states");
-        break;
     }
 }

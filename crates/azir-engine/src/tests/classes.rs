@@ -220,16 +220,16 @@ fn an_agent_is_halted_at_its_gate_and_by_its_principal() {
     let gate = &stage.view().gates["n1/agent"];
     assert!(!gate.open && gate.since.ms_since(before) <= 1_000);
 
-    let halt = Some((Choice::ScopedProtocolHalt, "mandate:m1"));
+    let halt = (Choice::ScopedProtocolHalt, "mandate:m1");
     let asked = decision(&mut stage, |input| {
         input.incident.blast_rank = BlastRank::SUBJECT;
         input.channels = vec![network("mandate:m1", Action::ActClose)];
         live(input, "mandate:m1", &["m1"]);
     });
     let named: Vec<_> = asked.requested.iter().map(|r| (r.choice, r.scope.as_str())).collect();
-    assert_eq!(named, [halt.unwrap()]);
+    assert_eq!(named, [halt]);
     stage.act(Role::IncidentCommander, &Body::DecisionRecorded(asked));
-    let body = Body::DraftMade(draft(&mut stage, DraftKind::MandateMode, halt));
+    let body = Body::DraftMade(draft(&mut stage, DraftKind::MandateMode, Some(halt)));
     stage.act(Role::SecurityLead, &body);
     let late = overdue(stage.state(), stage.now);
     assert!(late.iter().all(|o| o.what != "contain"), "{late:?}");

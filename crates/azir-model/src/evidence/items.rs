@@ -178,9 +178,7 @@ impl Item {
             Self::ExecutionTrace => row("execution trace", false, true),
             Self::EffectAccumulator => row("effect accumulator data", false, false),
             Self::Claims => row("claims and proofs", true, false),
-            Self::IssuerPolicies => {
-                row("issuer policies as of the heights of the claims", true, false)
-            }
+            Self::IssuerPolicies => row("issuer policies as of the claims' heights", true, false),
             Self::Revocations => row("revocations", false, false),
             Self::DependentModules => row("dependent modules", false, false),
             Self::ExploitPath => row("exploit path as transactions", true, false),
@@ -206,9 +204,7 @@ impl Item {
             Self::ClockSamples => row("clock samples", false, false),
             Self::BootIds => row("boot ids", false, false),
             Self::BinaryHashes => row("binary hashes", true, false),
-            Self::BuildMetadata => {
-                row("build metadata: toolchain, source hash, builders", true, false)
-            }
+            Self::BuildMetadata => row("build metadata: toolchain, source, builders", true, false),
             Self::Manifests => row("release manifests", false, false),
             Self::Rebuilds => row("rebuild results", false, false),
             Self::BillOfMaterials => row("bill of materials", false, false),

@@ -67,7 +67,7 @@ fn witness_key_and_supply_chain_incidents_keep_what_their_sections_name() {
     let pinned = |class, item: Item| of(class).pins().any(|i| i == item);
     assert!(pinned(IncidentClass::WitnessProof, Item::Claims));
     assert!(pinned(IncidentClass::WitnessProof, Item::IssuerPolicies));
-    assert!(Item::IssuerPolicies.row().text.ends_with("as of the heights of the claims"));
+    assert!(Item::IssuerPolicies.row().text.ends_with("as of the claims' heights"));
     assert!(pinned(IncidentClass::KeyCompromise, Item::CompromiseProof));
     assert!(of(IncidentClass::KeyCompromise).items().contains(&Item::KeyTimeline));
     assert!(pinned(IncidentClass::SupplyChain, Item::BinaryHashes));
