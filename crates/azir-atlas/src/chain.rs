@@ -544,7 +544,7 @@ impl ChainView {
     /// the own hard-final block lies above that height, what builds on it stays. Branches that
     /// exclude it are isolated from then on (14.3): the front and votes keep to the own hard-final
     /// block. Certificates stay: they are evidence (D-094). Returns how many blocks were dropped.
-    /// Implements R-14.3-2, R-2.1-1.
+    /// Implements R-14.3-2, R-2.1-1 and R-26.1-3.
     pub fn drop_candidates_above(&mut self, height: u64) -> usize {
         self.isolating = true;
         let settled = self.own_final.height > height;

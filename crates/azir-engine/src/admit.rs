@@ -15,13 +15,15 @@ mod releasing;
 mod resolving;
 mod restarting;
 mod roles;
+mod software;
 
-use azir_ledger::{Digest, SignedEvent, Timestamp};
+use azir_ledger::event::EventError;
+use azir_ledger::{CanonError, Digest, SignedEvent, Timestamp};
 use azir_model::policy::Policy;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::{IncidentId, Refusal, Role};
 
-use crate::body::Body;
+use crate::body::{Body, StatusPublished};
 use crate::engine::Objects;
 use crate::state::State;
 use crate::view::IncidentView;
@@ -109,6 +111,26 @@ pub fn admit(
     Ok(body)
 }
 
+/// Bytes that are no event: nobody is known to have written them, so the attempt is not recorded.
+/// What is not canonical is refused, never repaired, and so is another schema. Implements R-7.1-12
+/// and R-7.1-13.
+#[must_use]
+pub fn unreadable(error: &EventError) -> Refusal {
+    let kind = match error {
+        EventError::Canon(CanonError::NotCanonical { .. }) => RefusalKind::NotCanonical,
+        EventError::Canon(CanonError::Schema { .. } | CanonError::Unencodable { .. })
+        | EventError::Schema { .. }
+        | EventError::TooLarge { .. } => RefusalKind::InvalidSchema,
+        EventError::Signature(_) => RefusalKind::SignatureInvalid,
+    };
+    Refusal::one(
+        kind,
+        error.to_string(),
+        "7.1, D-010, D-014",
+        "send the canonical bytes of an event of this schema, as they were signed",
+    )
+}
+
 /// Position of the opening that this event repeats: same record, so same incident (7.2, D-021),
 /// whoever sends it, if the author is known here. Implements R-7.2-4.
 #[must_use]
@@ -147,6 +169,7 @@ fn rules(cx: &Context<'_>, body: &Body, unmet: &mut Vec<Unmet>) {
         (Body::IncidentOpened(opened), Some(id), None) => opening::open(cx, id, opened, unmet),
         (Body::KeyRevoked(revoked), None, _) => roles::revoke(cx, revoked, unmet),
         (Body::RunbookReleased(b), None, _) => releasing::release(cx, b, unmet),
+        (Body::ReleaseBuilt(b), None, _) => software::built(cx, b, unmet),
         (Body::GateStated(stated), None, _) => containing::stated(cx, None, stated, unmet),
         (Body::AttemptRefused(_), None, _) => authority::server_only(cx, unmet),
         (Body::NetworkObserved(b), None, _) => observing::network(cx, b, unmet),
@@ -186,6 +209,7 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         | Body::IncidentOpened(_)
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
+        | Body::ReleaseBuilt(_)
         | Body::GovernanceObserved(_) => {
             unmet.push(Unmet::new(
                 RefusalKind::InvalidSchema,
@@ -238,15 +262,18 @@ fn about(cx: &Context<'_>, view: &IncidentView, body: &Body, unmet: &mut Vec<Unm
         Body::PostmortemPublished(b) => closing::postmortem(cx, view, b, unmet),
         Body::ReadingStated(b) => observing::reading(cx, b, unmet),
         Body::KeyListed(b) => containing::list_keys(b, unmet),
+        Body::ChangeRecorded(b) => software::changed(cx, b, unmet),
         Body::Run(b) => roles::run(cx, view, b, unmet),
-        Body::StatusPublished(b) => {
-            // Row 29 was asked for this incident; another one may be open at a higher severity.
-            if unmet.is_empty() {
-                observing::may_publish(cx, unmet);
-            }
-            observing::status(cx, b, unmet);
-        }
+        Body::StatusPublished(b) => told(cx, b, unmet),
     }
+}
+
+/// Row 29 was asked for this incident; another one may be open at a higher severity.
+fn told(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unmet>) {
+    if unmet.is_empty() {
+        observing::may_publish(cx, unmet);
+    }
+    observing::status(cx, b, unmet);
 }
 
 /// The response to a closed incident is over: what acts on the network or on gates needs it
@@ -298,6 +325,8 @@ fn still_open(view: &IncidentView, body: &Body, unmet: &mut Vec<Unmet>) {
         | Body::NetworkObserved(_)
         | Body::ReadingStated(_)
         | Body::KeyListed(_)
+        | Body::ReleaseBuilt(_)
+        | Body::ChangeRecorded(_)
         | Body::ReplayReported(_)
         | Body::ApprovalGiven(_)
         | Body::CauseStated(_)

@@ -1,10 +1,12 @@
 //! The audit trail of 32.1 as ten items, each with the entries that show it, and the operational
 //! failures that the log itself shows (32.2, D-113).
 
+use azir_ledger::Digest;
 use azir_model::evidence::ItemState;
-use azir_model::{IncidentState, Role, Severity};
+use azir_model::{Choice, IncidentState, Role, Severity};
 use serde::Serialize;
 
+use crate::body::DraftKind;
 use crate::evidence;
 use crate::facts;
 use crate::state::State;
@@ -112,6 +114,74 @@ fn scopes(view: &IncidentView) -> Vec<(u64, String)> {
             (*index, format!("from entry {index}: {named}"))
         })
         .collect()
+}
+
+azir_model::wire_enum! {
+    /// Stages in which the response grows and recedes (2.4, D-043).
+    pub enum Stage {
+        /// Own roles reduced or halted, peers dropped.
+        LocalDegradation = "local_degradation",
+        /// A protocol safe mode.
+        ProtocolSafeMode = "protocol_safe_mode",
+        /// A halt or quarantine of one scope.
+        ScopedHalt = "scoped_halt",
+        /// An emergency restriction.
+        EmergencyRestriction = "emergency_restriction",
+        /// Replay, rebuild or restart from the checkpoint.
+        ReplayOrRebuild = "replay_or_rebuild",
+        /// Roles brought back phase by phase.
+        ControlledReenable = "controlled_reenable",
+    }
+}
+
+/// When the response entered a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entered {
+    /// The stage.
+    pub stage: Stage,
+    /// Who entered it, and when.
+    pub mark: Mark,
+    /// Stages of containment that were passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jumped: Vec<Stage>,
+    /// Output of the decision that justified it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Digest>,
+}
+
+/// The stages of the response in the order in which they were entered; what passed over a stage
+/// quotes the output of its decision, since nothing above the declared profile is admitted.
+/// Implements R-2.4-1.
+#[must_use]
+pub fn stages(view: &IncidentView) -> Vec<Entered> {
+    let local = view.measures.values().map(|m| (Stage::LocalDegradation, &m.commanded, None));
+    let drafts = view.drafts.iter().filter_map(|d| {
+        let stage = match d.measure.as_ref()?.choice {
+            Choice::ProtocolSafeMode => Stage::ProtocolSafeMode,
+            Choice::ScopedProtocolHalt | Choice::Quarantine => Stage::ScopedHalt,
+            Choice::EmergencyRestriction => Stage::EmergencyRestriction,
+            Choice::RecoveryMode => Stage::ReplayOrRebuild,
+            Choice::ObserveOnly | Choice::LocalDegraded | Choice::LocalServiceHalt => return None,
+        };
+        (d.draft != DraftKind::Lift).then_some((stage, &d.mark, d.decision))
+    });
+    let replay = view.replay.iter().map(|r| (Stage::ReplayOrRebuild, &r.mark, None));
+    let back = view.restarts.values().filter_map(|r| r.carried.as_ref());
+    let back = back.map(|mark| (Stage::ControlledReenable, mark, None));
+    let mut all: Vec<_> = local.chain(drafts).chain(replay).chain(back).collect();
+    all.sort_by_key(|(_, mark, _)| mark.index);
+    let mut entered: Vec<Entered> = Vec::new();
+    for (stage, mark, decision) in all {
+        if entered.last().is_some_and(|last| last.stage == stage) {
+            continue;
+        }
+        let contains = stage <= Stage::EmergencyRestriction;
+        let seen = |s: &Stage| entered.iter().any(|e| e.stage == *s);
+        let below = Stage::ALL.iter().copied().filter(|s| contains && *s < stage && !seen(s));
+        let jumped = below.collect();
+        entered.push(Entered { stage, mark: mark.clone(), jumped, decision });
+    }
+    entered
 }
 
 /// Scopes that were recorded at a position of the log.

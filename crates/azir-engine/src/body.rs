@@ -13,6 +13,7 @@ mod evidence;
 mod observed;
 mod opening;
 mod recovering;
+mod software;
 
 pub use closing::*;
 pub use containing::*;
@@ -20,6 +21,7 @@ pub use evidence::*;
 pub use observed::*;
 pub use opening::*;
 pub use recovering::*;
+pub use software::*;
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $variant:ident($body:ty) = $kind:literal,)+) => {
@@ -80,6 +82,7 @@ impl Body {
                 | Self::RestrictionsObserved(_)
                 | Self::GovernanceObserved(_)
                 | Self::MandatesObserved(_)
+                | Self::ReleaseBuilt(_)
         )
     }
 }
@@ -196,6 +199,10 @@ bodies! {
     ReadingStated(ReadingStated) = "reading.stated",
     /// A version of a runbook that incidents may bind from here on (D-117).
     RunbookReleased(RunbookReleased) = "runbook.released",
+    /// What one builder got from one source (D-109).
+    ReleaseBuilt(ReleaseBuilt) = "release.built",
+    /// A change of software, rules, configuration or data of an own node (2.3).
+    ChangeRecorded(ChangeRecorded) = "change.recorded",
     /// Keys with which no gate may open any more (D-108).
     KeyListed(KeyListed) = "key.listed",
     /// A second person's signature for an act that follows.

@@ -68,13 +68,19 @@ pub fn pins_missing(view: &IncidentView) -> Vec<String> {
     list.pins().filter(|i| !i.row().from_log && !done(i)).map(|i| i.to_string()).collect()
 }
 
-/// Items of the checklist without a proper end state.
+/// Items of the checklist without a proper end state; and for a stolen key the assessment of the
+/// blast radius, which is published before anybody closes (21.2). Implements R-21.2-7.
 #[must_use]
 pub fn missing(view: &IncidentView) -> Vec<String> {
-    match completeness(checklist(view).items(), &states(view)) {
+    let list = checklist(view);
+    let mut names = match completeness(list.items(), &states(view)) {
         Ok(_) => Vec::new(),
         Err(missing) => missing.names(),
+    };
+    if list.items().contains(&Item::CompromiseProof) && view.assessed.is_none() {
+        names.push("published assessment of the blast radius (scope.changed, assessed)".to_owned());
     }
+    names
 }
 
 /// Who keeps a piece now: its collector, or whoever it was handed to last (D-058).

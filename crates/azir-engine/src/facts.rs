@@ -375,6 +375,12 @@ pub fn for_runbook(
     if !view.gates.is_empty() {
         yes("own_outputs_closed", outputs_closed(view));
     }
+    if view.class == IncidentClass::SupplyChain {
+        yes("affected_versions_known", crate::software::unlisted(state, view).is_empty());
+    }
+    if view.assessed.is_some() {
+        yes("blast_assessment_published", true);
+    }
     yes("measures_verified", view.measures.values().all(MeasureRecord::in_force));
     yes("checkpoint_computed", view.checkpoint.is_some() || view.replay.is_some());
     for kind in ["conflicting_certificates", "committee_differs"] {

@@ -16,9 +16,9 @@ use crate::body::{
     StateMoved,
 };
 use crate::view::{
-    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, DecisionRecord, DeclaredSeverity, DraftRecord,
-    EntryRef, GateRecord, IncidentView, Mark, MeasureRecord, Moved, NetworkRecord, PlanRecord,
-    PostmortemRecord, RecoveryStateRecord, ReplayRecord, RestartRecord,
+    ApprovalRecord, AttemptRecord, CLOCK_SUSPECT_MS, ChangeRecord, DecisionRecord,
+    DeclaredSeverity, DraftRecord, EntryRef, GateRecord, IncidentView, Mark, MeasureRecord, Moved,
+    NetworkRecord, PlanRecord, PostmortemRecord, RecoveryStateRecord, ReplayRecord, RestartRecord,
 };
 
 mod keeping;
@@ -81,6 +81,7 @@ pub fn open(
         declared_by_two: false,
         scopes: opened.scopes.clone(),
         blast: None,
+        assessed: None,
         profile: record.current_response_profile,
         roles: BTreeMap::new(),
         runbook: None,
@@ -111,6 +112,7 @@ pub fn open(
         removed: BTreeMap::new(),
         continues: opened.continues,
         unrecorded_restarts: BTreeMap::new(),
+        changes: Vec::new(),
         readings: BTreeMap::new(),
         entries: Vec::new(),
         scopes_since: vec![(at.index, opened.scopes.clone())],
@@ -157,17 +159,16 @@ pub fn advance(view: &mut IncidentView, signed: &SignedEvent, body: &Body, at: P
         | Body::RestrictionsObserved(_)
         | Body::MandatesObserved(_)
         | Body::KeyListed(_)
+        | Body::ReleaseBuilt(_)
         | Body::GovernanceObserved(_) => {}
-        Body::IncidentDeclared(b) => {
-            view.declared_by_two = declared_by_two(view, event);
-            declare(view, b, mark);
-        }
+        Body::ChangeRecorded(b) => view.changes.push(ChangeRecord { said: b.clone(), mark }),
+        Body::IncidentDeclared(b) => declare(view, event, b, mark),
         Body::SeverityChanged(b) => {
             view.severity = b.severity;
             severity(view, b.severity, mark);
         }
         Body::SeverityCorrected(b) => correct(view, b, mark),
-        Body::ScopeChanged(b) => scope(view, b, mark.index),
+        Body::ScopeChanged(b) => scope(view, b, mark),
         Body::RunbookBound(b) => view.runbook = Some(b.clone()),
         Body::RoleAssigned(_)
         | Body::RoleAccepted(_)
@@ -265,6 +266,7 @@ fn recover(view: &mut IncidentView, signed: &SignedEvent, body: &Body, mark: Mar
             draft: b.draft,
             object: b.object,
             measure: b.measure.clone(),
+            decision: view.decision.as_ref().map(|d| d.output),
             mark,
         }),
         Body::ManifestAccepted(b) => {
@@ -388,7 +390,8 @@ fn is_act(body: &Body) -> bool {
     )
 }
 
-fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
+fn declare(view: &mut IncidentView, event: &Event, b: &IncidentDeclared, mark: Mark) {
+    view.declared_by_two = declared_by_two(view, event);
     view.class = b.class;
     view.secondary = b.secondary.iter().copied().collect();
     view.duties.insert(b.class);
@@ -398,6 +401,7 @@ fn declare(view: &mut IncidentView, b: &IncidentDeclared, mark: Mark) {
     view.scopes = b.scopes.clone();
     view.scopes_since.push((mark.index, b.scopes.clone()));
     view.blast = Some(b.blast.clone());
+    view.assessed = None;
     view.declared = Some(mark);
     view.declared_reason = b.reason.clone();
 }
@@ -426,10 +430,11 @@ fn correct(view: &mut IncidentView, b: &SeverityCorrected, mark: Mark) {
     view.peak = view.severities.iter().filter(|d| !d.wrong).map(|d| d.severity).max();
 }
 
-fn scope(view: &mut IncidentView, b: &ScopeChanged, index: u64) {
+fn scope(view: &mut IncidentView, b: &ScopeChanged, mark: Mark) {
     view.scopes = b.scopes.clone();
-    view.scopes_since.push((index, b.scopes.clone()));
+    view.scopes_since.push((mark.index, b.scopes.clone()));
     view.blast = Some(b.blast.clone());
+    view.assessed = b.assessed.as_ref().map(|_| mark);
 }
 
 fn decide(view: &mut IncidentView, event: &Event, b: &DecisionRecorded, mark: Mark) {
@@ -491,6 +496,8 @@ pub fn gate_record(
     let open = !statement.gate.is_closed();
     let before = known.get(&name);
     let since = before.filter(|g| g.open == open).map_or(at.recorded, |g| g.since);
+    let mut ran = before.map_or_else(Vec::new, |g| g.ran.clone());
+    ran.extend(statement.running.filter(|now| ran.last() != Some(now)));
     let record = GateRecord {
         open,
         latched: !statement.latch.is_empty(),
@@ -501,6 +508,7 @@ pub fn gate_record(
         said: statement.at,
         since,
         stated: at.recorded,
+        ran,
     };
     (name, record)
 }

@@ -22,6 +22,7 @@ pub mod phases;
 pub mod postmortem;
 pub mod recheck;
 pub mod running;
+pub mod software;
 pub mod state;
 pub mod status;
 pub mod view;

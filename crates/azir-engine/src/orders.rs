@@ -10,6 +10,7 @@ use azir_model::{IncidentId, Severity};
 
 use crate::engine::{Close, Engine, Reopen};
 use crate::fold::subsystem;
+use crate::software;
 use crate::view::{GateRecord, IncidentView, MeasureRecord};
 
 /// What the log's server may sign for gates now.
@@ -95,7 +96,8 @@ impl Engine {
                 let carried = restart.carried.as_ref().zip(restart.decision);
                 let shut = view.gates.get(name).is_none_or(|g| !g.open);
                 let (Some((_, decision)), true) = (carried, shut) else { continue };
-                if self.held_elsewhere(*incident, name) {
+                let held = software::held_back(self.state(), name).is_some();
+                if held || self.held_elsewhere(*incident, name) {
                     continue;
                 }
                 owed.extend(self.reopen(*incident, view, name, decision));
@@ -136,7 +138,12 @@ impl Engine {
                 let mut on = measures.filter(|m| shuts(m));
                 on.any(|m| restart.is_none_or(|back| back.index <= m.commanded.index))
             };
-            if void || state.listed_key(&name).is_some() || state.incidents.values().any(holds) {
+            let held = software::held_back(state, &name).is_some();
+            if void
+                || held
+                || state.listed_key(&name).is_some()
+                || state.incidents.values().any(holds)
+            {
                 continue;
             }
             let kind = if self.covered(&node) { LeaseKind::Incident } else { LeaseKind::Standing };

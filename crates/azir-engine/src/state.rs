@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::body::{
     Body, BoundRunbook, GovernanceObserved, Mandate, MandatesObserved, NetworkObserved,
-    Restriction, RestrictionsObserved, RunbookReleased, StatusPublished,
+    ReleaseBuilt, Restriction, RestrictionsObserved, RunbookReleased, StatusPublished,
 };
 use crate::fold;
 use crate::parsed::Parsed;
@@ -140,6 +140,9 @@ pub struct State {
     /// Versions released after the log began, with who wrote and who approved them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<Release>,
+    /// What builders got, by scope `impl:NAME/VERSION` and by builder (D-109).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub builds: BTreeMap<String, BTreeMap<String, ReleaseBuilt>>,
     /// Revoked actors and the position from which their key is void (D-051).
     pub revoked: BTreeMap<String, u64>,
     /// Keys with which no gate may open, and where they were listed (D-108).
@@ -409,6 +412,10 @@ impl State {
                 event: signed.hash(),
                 mark: fold::mark(signed.event(), at),
             }),
+            Body::ReleaseBuilt(built) => {
+                let of = self.builds.entry(built.scope()).or_default();
+                of.insert(signed.event().actor.clone(), built.clone());
+            }
             // Every other kind needs an incident, which admission has checked.
             _ => self.observe(signed, body, at),
         }
@@ -419,7 +426,11 @@ impl State {
         let mark = fold::mark(signed.event(), at);
         match body {
             Body::GateStated(stated) => {
-                let (name, record) = fold::gate_record(&stated.statement.body, at, &self.gates);
+                let (name, mut record) = fold::gate_record(&stated.statement.body, at, &self.gates);
+                // What changes while nothing is responded to is no change during response (2.3).
+                if !self.incidents.values().any(IncidentView::is_open) {
+                    record.ran.drain(..record.ran.len().saturating_sub(1));
+                }
                 self.gates.insert(name, record);
             }
             Body::NetworkObserved(seen) => {

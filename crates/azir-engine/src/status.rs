@@ -2,12 +2,14 @@
 //! under which anything about the chain may be shown (31.2, D-094).
 
 use azir_ledger::{SeenFinal, Timestamp};
+use azir_model::class::ConfirmationKind;
 use azir_model::refusal::{Refusal, RefusalKind, Unmet};
-use azir_model::vocab::FinalityLabel;
-use azir_model::{Choice, IncidentId, IncidentState, Role, Severity, class};
+use azir_model::vocab::{FinalityLabel, NodeRole};
+use azir_model::{Choice, IncidentClass, IncidentId, IncidentState, Role, Severity, class};
+use azir_runbook::FactValue;
 use serde::{Deserialize, Serialize};
 
-use crate::body::{NetworkObserved, PathVerdict};
+use crate::body::{DraftKind, NetworkObserved, PathVerdict};
 use crate::state::{Seen, State};
 use crate::view::{IncidentView, MeasureRecord};
 
@@ -341,7 +343,7 @@ fn derive_incident(view: &IncidentView, facts: &mut Vec<Fact>) {
     let entered = view.moves.last().map_or(view.opened.at, |m| m.mark.at);
     match view.state {
         IncidentState::Recovering => {
-            let text = format!("incident {short} is RECOVERING");
+            let text = format!("incident {short} is RECOVERING{}", phases(view));
             let class = StatusClass::RecoveryInProgress;
             push(class, Axis::Operator, "recovering", text, entered);
         }
@@ -369,6 +371,44 @@ fn derive_incident(view: &IncidentView, facts: &mut Vec<Fact>) {
         let text = format!("finality disputed by verified certificates ({short})");
         push(StatusClass::Degraded, Axis::Network, "finality_disputed", text, view.opened.at);
     }
+    economics(view, facts);
+}
+
+/// Which roles of the plan are back and which are to come, each with its phase (30.1).
+fn phases(view: &IncidentView) -> String {
+    let Some(plan) = &view.plan else { return String::new() };
+    let is_back = |name: &&String| view.gates.get(*name).is_some_and(|g| g.open);
+    let (back, to_come): (Vec<_>, Vec<_>) = plan.subsystems.iter().partition(is_back);
+    let named = |names: Vec<&String>| {
+        let phase = |name: &String| {
+            let role = name.rsplit('/').next().and_then(|r| r.parse::<NodeRole>().ok());
+            role.map_or_else(|| name.clone(), |r| format!("{name} in phase {}", r.phase()))
+        };
+        let names: Vec<_> = names.into_iter().map(phase).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    format!("; back: {}; to come: {}", named(back), named(to_come))
+}
+
+/// Economics are not normal while a confirmed fault of them is open, nor once parameters are drafted
+/// until a node sees the new ones at hard-final (18.2, annex G). Implements R-18.2-6.
+fn economics(view: &IncidentView, facts: &mut Vec<Fact>) {
+    let of_kind = |name: &String| {
+        let kind = name.parse::<ConfirmationKind>().ok();
+        kind.is_some_and(|kind| class::confirms(IncidentClass::Economic, kind))
+    };
+    let economic = view.duties.contains(&IncidentClass::Economic);
+    let confirmed = economic && view.is_open() && view.confirmations.keys().any(of_kind);
+    let drafted = view.drafts.iter().any(|d| d.draft == DraftKind::Parameters);
+    let active = view.readings.get("patch_active").map(|r| &r.value);
+    let refuted = view.resolution.as_ref().is_some_and(|r| r.resolution.is_refuted());
+    if !(confirmed || drafted) || refuted || active == Some(&FactValue::Bool(true)) {
+        return;
+    }
+    let text = format!("no fix of incident {} is active at hard-final", view.id.0.short());
+    let mut fact = Fact::new(StatusClass::Degraded, Axis::Both, "economics", text).of(view);
+    fact.since = Some(view.opened.at);
+    facts.push(fact);
 }
 
 /// A local measure in force: on the operator axis only, and labelled so (31.2). Implements
@@ -441,7 +481,8 @@ pub fn rely_on(state: &State, height: u64) -> Result<(), Refusal> {
 }
 
 /// Whether these classes may be published now: never better than derived, and the network axis
-/// leaves `healthy` only on a verified fact (annex K, D-111). Implements R-31.2-2.
+/// moves only on a verified fact, which a local measure is not (annex K, D-111). Implements R-31.2-2
+/// and R-12.1-6.
 ///
 /// Gives `status_unproven` for each axis that says what no fact shows.
 #[must_use]
@@ -465,7 +506,7 @@ pub fn may_publish(derived: &Status, operator: StatusClass, network: StatusClass
             )
         })
         .collect();
-    if derived.network == StatusClass::Healthy && network != StatusClass::Healthy {
+    if network > derived.network {
         unmet.push(unproven(
             format!("network axis: no verified fact makes it {}", network.words()),
             "publish it on the operator axis, or let certificates or two operators show it".into(),

@@ -8,7 +8,9 @@ use azir_ledger::{
     Digest, Entry, Event, MachineKey, PersonKey, SeenFinal, SignedEvent, Timestamp, checkpoint,
 };
 use azir_model::approval::{ApprovalBody, act_digest};
-use azir_model::directive::{ClosedBy, ClosedReason, GateState, GateStatement, LeaseKind, Signed};
+use azir_model::directive::{
+    ClosedBy, ClosedReason, GateState, GateStatement, LeaseKind, Running, Signed,
+};
 use azir_model::policy::{Machine, OwnNode, Person, Policy, Witnesses};
 use azir_model::vocab::NodeRole;
 use azir_model::{IncidentId, IncidentState, Refusal, RefusalKind, Role, RunbookId};
@@ -112,6 +114,8 @@ pub(crate) struct Stage {
     pub(crate) height: u64,
     /// Signatures that a gate says to have released since its process started.
     pub(crate) served: u64,
+    /// What each node runs, where it was hashed.
+    pub(crate) running: BTreeMap<String, Running>,
     sequence: u64,
 }
 
@@ -129,6 +133,7 @@ impl Stage {
             obey: true,
             height: 100,
             served: 0,
+            running: BTreeMap::new(),
             sequence: 0,
         }
     }
@@ -180,6 +185,7 @@ impl Stage {
         (stage.now, stage.incident, stage.obey) = (self.now, self.incident, self.obey);
         (stage.height, stage.sequence) = (self.height, self.sequence);
         stage.served = self.served;
+        stage.running.clone_from(&self.running);
         for entry in &self.entries[..n] {
             stage.engine.load(entry).unwrap();
         }
@@ -378,6 +384,7 @@ impl Stage {
             denied: 0,
             acknowledges: None,
             measure: None,
+            running: self.running.get(node).copied(),
         }
     }
 

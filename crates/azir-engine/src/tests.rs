@@ -1,6 +1,7 @@
 //! Tests of admission, fold and effects on whole logs. Each module is about one part of the rules.
 
 mod attacks;
+mod classes;
 mod closing;
 mod containing;
 mod envelope;
@@ -18,5 +19,6 @@ mod recovering;
 mod reenable;
 mod resolving;
 mod running;
+mod software;
 mod status;
 mod walk;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use azir_ledger::{CanonError, Digest, MachinePublic, SeenFinal, Timestamp};
+use azir_model::directive::Running;
 use azir_model::evidence::{Descriptor, Item};
 use azir_model::vocab::NodeRole;
 use azir_model::{
@@ -14,8 +15,8 @@ use azir_runbook::RunState;
 use serde::Serialize;
 
 use crate::body::{
-    Blast, BoundRunbook, CauseStated, ConformanceAnswer, Embargo, NetworkObserved, ReplayVerdict,
-    RequestedMeasure, RootKind, SettledState,
+    Blast, BoundRunbook, CauseStated, ChangeRecorded, ConformanceAnswer, Embargo, NetworkObserved,
+    ReplayVerdict, RequestedMeasure, RootKind, SettledState,
 };
 
 mod kept;
@@ -197,6 +198,18 @@ pub struct GateRecord {
     pub since: Timestamp,
     /// Log time of the newest statement.
     pub stated: Timestamp,
+    /// What the node runs, the newest last; what it ran before while an incident was open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ran: Vec<Running>,
+}
+
+/// A change of an own node during response (2.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangeRecord {
+    /// What was changed, from which hash to which, and why.
+    pub said: ChangeRecorded,
+    /// Who and when.
+    pub mark: Mark,
 }
 
 /// What the network is known to do, by the newest verified observation.
@@ -378,6 +391,9 @@ pub struct IncidentView {
     /// Blast radius.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blast: Option<Blast>,
+    /// The published assessment of the blast radius, while it is about the present scopes (21.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assessed: Option<Mark>,
     /// Declared profile (D-080).
     pub profile: Profile,
     /// Roles.
@@ -456,6 +472,9 @@ pub struct IncidentView {
     /// node was preserved (anti-pattern 1): gate and position.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unrecorded_restarts: BTreeMap<String, u64>,
+    /// Changes of software, rules, configuration or data of own nodes (2.3).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeRecord>,
     /// What was read for runbook predicates, by fact.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub readings: BTreeMap<String, Reading>,

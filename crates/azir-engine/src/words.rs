@@ -94,7 +94,8 @@ pub fn of(body: &Body) -> String {
             format!("entry {} was wrong, severity {}: {}", b.entry, b.severity, b.reason)
         }
         Body::ScopeChanged(b) => {
-            format!("blast rank {}, scopes {}", b.blast.rank.value(), b.scopes.join(" "))
+            let what = if b.assessed.is_some() { "assesses " } else { "" };
+            format!("{what}blast rank {}, scopes {}", b.blast.rank.value(), b.scopes.join(" "))
         }
         Body::IncidentResolved(b) => format!("resolved as {}: {}", b.resolution, b.reason),
         Body::RunbookBound(b) => format!("runbook {} version {} bound", b.id, b.version),
@@ -194,6 +195,8 @@ fn recovery_words(body: &Body) -> String {
         Body::PhaseCarried(b) => format!("brings {} back", b.subsystem),
         Body::ApprovalGiven(b) => format!("second signature for act {}", b.act.short()),
         Body::DraftMade(b) => format!("drafts {}, unsigned", draft(b.draft)),
+        Body::ReleaseBuilt(b) => format!("built {} with {}", b.scope(), b.toolchain),
+        Body::ChangeRecorded(b) => format!("changes {} of {}: {}", b.part, b.node, b.reason),
         Body::ManifestAccepted(b) => format!("accepts the manifest of restart {}", b.restart),
         Body::CauseStated(b) => format!("states the cause: {}", b.finding),
         Body::ReviewSigned(b) => format!("reviews the closure: {}", b.finding),
@@ -217,6 +220,7 @@ pub const fn draft(draft: DraftKind) -> &'static str {
         DraftKind::RestartManifest => "a restart manifest",
         DraftKind::EmergencyRestriction => "an emergency restriction",
         DraftKind::ProtocolMeasure => "a protocol measure",
+        DraftKind::Parameters => "a change of parameters",
     }
 }
 

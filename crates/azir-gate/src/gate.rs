@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use azir_ledger::{Digest, MachineKey, MachinePublic, MachineSig};
 use azir_model::directive::{
-    BlockPoint, ClosedBy, ClosedReason, FindingKind, GateFinding, IntegrityFact, Lease, Sealable,
-    Signed, SignedDirective, SignedFinding, SignedStatement,
+    BlockPoint, ClosedBy, ClosedReason, FindingKind, GateFinding, IntegrityFact, Lease, Running,
+    Sealable, Signed, SignedDirective, SignedFinding, SignedStatement,
 };
 use azir_model::policy::Policy;
 use azir_model::refusal::{Refusal, RefusalKind, Unmet};
@@ -92,6 +92,8 @@ pub struct IntegrityFacts {
     pub sign_state: bool,
     /// Highest block that the node itself verified as hard-final, if any.
     pub hard_final: Option<BlockPoint>,
+    /// Hashes of the running binary and its configuration, if the node has them.
+    pub running: Option<Running>,
 }
 
 impl IntegrityFacts {
@@ -105,6 +107,7 @@ impl IntegrityFacts {
             binary: true,
             sign_state: true,
             hard_final,
+            running: None,
         }
     }
 

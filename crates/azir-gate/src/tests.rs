@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Barrier};
 
-use azir_ledger::{Digest, MachineKey};
+use azir_ledger::{CanonError, Digest, MachineKey};
 use azir_model::directive::{
-    BlockPoint, ClosedBy, FindingKind, GateState, Lease, LeaseKind, LogPoint, SignedDirective,
-    SignedLease,
+    BlockPoint, ClosedBy, Directive, FindingKind, GateState, Lease, LeaseKind, LogPoint, SealError,
+    Sealable, SignedDirective, SignedLease,
 };
 use azir_model::refusal::{Refusal, RefusalKind};
 use azir_model::vocab::NodeRole;
@@ -386,6 +386,26 @@ fn a_full_disk_closes_and_a_close_says_what_it_could_not_write() {
     assert!(gate.statement(world.now()).body.latch_durable, "written as soon as it can be");
     let mut gate = world.boot();
     assert!(reasons(&mut gate, &world).contains(&ClosedBy::Hand));
+}
+
+/// R-2.3-3: a gate knows one command, and it closes; an invented one is refused and changes nothing.
+#[test]
+fn an_invented_command_is_refused() {
+    let mut world = World::new();
+    let mut gate = world.open(LeaseKind::Standing);
+    let mut body = world.directive();
+    body.schema = "azir.write-state/1".to_owned();
+    let bytes = azir_ledger::canon::encode(&body).unwrap();
+    let sig = server().sign(Directive::TAG, &bytes);
+    let invented = SignedDirective { body, by: server().public(), sig };
+    let refusal = gate.obey(world.now(), &invented).unwrap_err();
+    assert_eq!(kinds(&refusal), BTreeSet::from([RefusalKind::InvalidSchema]));
+    assert!(reasons(&mut gate, &world).is_empty(), "still open");
+    let good = SignedDirective::seal(world.directive(), &server()).unwrap().to_bytes().unwrap();
+    let text = String::from_utf8(good).unwrap();
+    let more = text.replacen("\"fence\"", "\"entry\":\"balance of alice\",\"fence\"", 1);
+    let error = SignedDirective::from_bytes(more.as_bytes()).unwrap_err();
+    assert!(matches!(error, SealError::Canon(CanonError::Schema { .. })), "{error}");
 }
 
 /// R-36.1-10, annex I: a foreign control plane and a drill close and open nothing here.

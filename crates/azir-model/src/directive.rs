@@ -234,7 +234,8 @@ pub struct Lease {
     pub restart_decision: Option<Digest>,
 }
 
-/// A command to close gates of one node. There is no command that opens (annex I).
+/// A command to close gates of one node. There is no command that opens (annex I), and none that
+/// writes state, rules or chain data: R-2.3-3.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Directive {
@@ -361,6 +362,16 @@ impl GateState {
     }
 }
 
+/// What a node runs, hashed by its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Running {
+    /// Hash of the running binary (annex G).
+    pub binary: Digest,
+    /// Hash of its configuration.
+    pub configuration: Digest,
+}
+
 /// What a gate says about itself, signed by the gate's own key (annex G: a fact, not an assertion).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -402,6 +413,9 @@ pub struct GateStatement {
     /// The measure of that directive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<String>,
+    /// What the node runs, if its agent hashed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
 }
 
 wire_enum! {

@@ -66,6 +66,38 @@ impl Descriptor {
     }
 }
 
+/// Content of the item `key_timeline`: every suspicious use of the key, the first one first (21.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyTimeline {
+    /// At least one, in the order of time; the ends are the first and the last suspicious use.
+    pub uses: Vec<KeyUse>,
+}
+
+/// One suspicious use of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyUse {
+    /// When the key was used.
+    pub at: Timestamp,
+    /// What it signed or opened.
+    pub what: String,
+}
+
+impl KeyTimeline {
+    /// Reads a timeline. Implements R-21.2-1.
+    ///
+    /// # Errors
+    /// A text when the bytes are not canonical, or the uses are none or not in order.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let read: Self = canon::decode(bytes).map_err(|e| e.to_string())?;
+        if read.uses.is_empty() || !read.uses.is_sorted_by_key(|u| u.at) {
+            return Err("it lists no use, or not in the order of time".to_owned());
+        }
+        Ok(read)
+    }
+}
+
 /// `H("AZ:EVIDENCE:" || canonical list)`, the list sorted by the canonical bytes of its members
 /// and without repetition; the hash of `[]` when empty.
 ///

@@ -50,7 +50,8 @@ pub struct Person {
     pub roles: Vec<Role>,
 }
 
-/// A machine that signs: `server:`, `agent:`, `gate:`, `detector:` or `witness:` and a name.
+/// A machine that signs: `server:`, `agent:`, `gate:`, `detector:`, `witness:` or `builder:` and a
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {

@@ -31,7 +31,7 @@ pub struct OpeningRecord {
     pub incident_class: IncidentClass,
     /// `H("AZ:EVIDENCE:" || sorted descriptors)` (D-015).
     pub initial_evidence_hash: Digest,
-    /// Optional hash of further facts.
+    /// Optional hash of further facts; absent means no member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_hash: Option<Digest>,
     /// Objects that the incident is about: sorted, unique `kind:64-hex`.

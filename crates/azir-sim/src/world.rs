@@ -203,7 +203,8 @@ impl World {
         self.faults.push(fault);
     }
 
-    /// Switches a role of a seat on or off. A node without roles still validates and follows.
+    /// Switches a role of a seat on or off. A node without roles still validates, observes and
+    /// follows, and changes nothing in what is finalized. Implements R-11.1-5 and R-11.1-6.
     pub fn set_role(&mut self, seat: Seat, role: Role, on: bool) {
         for (_, node) in self.nodes.iter_mut().filter(|(end, _)| end.seat == seat) {
             node.set_role(role, on);

@@ -102,7 +102,7 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
             _ => Act::HaltLocally,
         },
         Body::MeasureReleased(_) | Body::MeasureHandedOver(_) => Act::LiftLocal,
-        Body::KeyListed(_) => Act::HaltLocally,
+        Body::KeyListed(_) | Body::ChangeRecorded(_) => Act::HaltLocally,
         Body::ReadingStated(_) if cx.is_machine() => return Asks::Machine,
         Body::ReadingStated(_) => Act::Confirm,
         Body::ReplayReported(_) => Act::RunReplay,
@@ -132,6 +132,7 @@ fn asks(cx: &Context<'_>, view: &IncidentView, body: &Body) -> Asks {
         Body::LogCreated(_)
         | Body::KeyRevoked(_)
         | Body::RunbookReleased(_)
+        | Body::ReleaseBuilt(_)
         | Body::IncidentOpened(_) => {
             return Asks::Anyone;
         }
@@ -198,6 +199,7 @@ fn drafting(draft: DraftKind) -> Act {
         | DraftKind::Lift
         | DraftKind::Clarification
         | DraftKind::RestartManifest
+        | DraftKind::Parameters
         | DraftKind::ProtocolMeasure => Act::DraftMeasure,
     }
 }

@@ -284,13 +284,23 @@ fn kind_of_measure(b: &MeasureCommanded, unmet: &mut Vec<Unmet>) {
     }
 }
 
-/// `measure.acknowledged`: by the agent of the node that drops the peers.
+/// `measure.acknowledged`: by the agent of the node that drops the peers. What the protocol does to
+/// a seat, key or scope counts only as finalized state shows it. Implements R-37.2-3.
 pub(super) fn acknowledge(
     cx: &Context<'_>,
     view: &IncidentView,
     b: &MeasureAcknowledged,
     unmet: &mut Vec<Unmet>,
 ) {
+    if let Some(state) = facts::protocol_measures(cx.state, view).get(&b.measure) {
+        unmet.push(Unmet::new(
+            RefusalKind::NotFinalized,
+            format!("{} is {state}, and no word makes it applied", b.measure),
+            "37.2, D-096, annex G",
+            "let an own node observe it in finalized state",
+        ));
+        return;
+    }
     let measure = view.measures.get(&b.measure).filter(|m| m.released.is_none());
     let Some(measure) = measure.filter(|m| !m.peers.is_empty()) else {
         unmet.push(Unmet::new(

@@ -3,12 +3,14 @@
 use azir_ledger::canon;
 use azir_model::decision::{self, Authority, Output, Verdict};
 use azir_model::emergency;
+use azir_model::evidence::Item;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::Permission;
-use azir_model::{Choice, Profile, RecoveryMode, Role};
+use azir_model::{Choice, IncidentClass, Profile, RecoveryMode, Role};
 
+use super::recovering::FAMILIES_MIN;
 use super::{Context, authority};
-use crate::body::{DraftKind, DraftMade, DraftedMeasure, PathVerdict};
+use crate::body::{DraftKind, DraftMade, DraftedMeasure, PathVerdict, Simulation};
 use crate::view::IncidentView;
 
 /// `draft.made`: never more than the decision allows, never signed, never submitted (38.1, D-088).
@@ -38,9 +40,9 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
         | DraftKind::MandateMode
         | DraftKind::Challenge
         | DraftKind::Clarification
-        | DraftKind::SeatReplacement => owner_path(b, unmet),
+        | DraftKind::SeatReplacement => owner_path(view, b, unmet),
         DraftKind::KeyRotation => {
-            owner_path(b, unmet);
+            owner_path(view, b, unmet);
             revoked_first(cx, view, unmet);
         }
         DraftKind::Lift => lift(cx, b, unmet),
@@ -57,6 +59,7 @@ pub(super) fn draft(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
             }
         }
         DraftKind::ProtocolMeasure => protocol_measure(cx, view, b, unmet),
+        DraftKind::Parameters => parameters(cx, b, unmet),
         DraftKind::EmergencyRestriction => {
             // Annex C row 16: the liaison prepares it with the commander's signature.
             let second = Permission::WithSecond(vec![vec![Role::IncidentCommander]]);
@@ -90,8 +93,13 @@ fn carries_signature(bytes: &[u8]) -> bool {
     ["sig", "sigs", "signature", "signatures"].iter().any(|name| members.contains_key(*name))
 }
 
-/// What the entitled party may do alone names no measure of the network and none of another path.
-fn owner_path(b: &DraftMade, unmet: &mut Vec<Unmet>) {
+/// What the entitled party may do alone, as a halt of a mandate by its principal, names no measure
+/// of the network and none of another path, and none above the declared profile. Implements
+/// R-19.2-2 and R-2.4-1.
+fn owner_path(view: &IncidentView, b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    if let Some(measure) = &b.measure {
+        ceiling(view, decision::of_measure(measure.choice, 0, false), unmet);
+    }
     let wide = |m: &&DraftedMeasure| {
         m.scope.starts_with("network")
             || matches!(m.choice, Choice::EmergencyRestriction | Choice::RecoveryMode)
@@ -103,6 +111,55 @@ fn owner_path(b: &DraftMade, unmet: &mut Vec<Unmet>) {
             "25.1, 38.1, D-072, annex C rows 15 to 17",
             "draft it under its own kind, with the signatures of that row",
         ));
+    }
+}
+
+/// New parameters were simulated on recorded blocks before anybody may activate them, and the
+/// expedited path only tightens (18.2, D-087, D-099). Implements R-18.2-4 and R-18.2-7.
+fn parameters(cx: &Context<'_>, b: &DraftMade, unmet: &mut Vec<Unmet>) {
+    let mut refuse = |kind, what: String, rule: &str, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, rule, remedy));
+    };
+    let Some(drafted) = b.parameters.as_ref().filter(|p| !p.changes.is_empty()) else {
+        let remedy = "name each parameter with its old and its new value";
+        refuse(RefusalKind::InvalidSchema, "no parameter changes".into(), "18.2", remedy);
+        return;
+    };
+    for change in drafted.changes.iter().filter(|c| drafted.expedited && !c.tightens()) {
+        refuse(
+            RefusalKind::ForbiddenPower,
+            format!("{} from {} to {} loosens a limit", change.name, change.from, change.to),
+            "18.2, D-087, annex L.7",
+            "draft it for the ordinary path; the expedited one only tightens",
+        );
+    }
+    let tip = cx.state.hard_final().map_or(0, |tip| tip.height);
+    let mut simulated = drafted.simulation.clone();
+    if let Some(run) = &mut simulated {
+        run.families.sort();
+        run.families.dedup();
+    }
+    let recorded = |s: &Simulation| s.from <= s.to && s.to <= tip;
+    let why = match &simulated {
+        None => Some("no simulation of the new parameters is named".to_owned()),
+        Some(s) if !recorded(s) => {
+            Some(format!("blocks {} to {} are not recorded up to hard-final {tip}", s.from, s.to))
+        }
+        Some(s) if s.families.len() < FAMILIES_MIN => {
+            Some(format!("{} implementation simulated it", s.families.len()))
+        }
+        Some(_) => None,
+    };
+    if let Some(why) = why {
+        refuse(
+            RefusalKind::ReviewRequired,
+            format!("simulation: {why}"),
+            "18.2, D-099",
+            "run recorded blocks under the new parameters in two implementations of other source",
+        );
+    }
+    if let Some(run) = &simulated {
+        cx.held(&run.report, "simulation report", unmet);
     }
 }
 
@@ -227,19 +284,34 @@ fn protocol_measure(cx: &Context<'_>, view: &IncidentView, b: &DraftMade, unmet:
             "draft an emergency restriction as one, with its justification and signatures",
         ));
     }
-    if wanted.scope.starts_with("impl:") {
-        unmet.push(Unmet::new(
-            RefusalKind::ScopeInvalid,
-            format!("{}: a chain cannot see which software a node runs", wanted.scope),
-            "23.2, D-109",
-            "restrict a feature or a protocol version, with a fixture that shows the fault",
-        ));
-    }
+    of_software(view, &wanted.scope, unmet);
     candidate(cx, view, &output, b, unmet);
 }
 
-/// The declared profile is the ceiling for what is drafted (D-080). Implements R-8.2-2, R-8.2-3
-/// and R-8.2-4.
+/// The protocol restricts no implementation, and a feature or version for the sake of one only with
+/// the fixture that shows its fault. Implements R-23.2-7.
+fn of_software(view: &IncidentView, scope: &str, unmet: &mut Vec<Unmet>) {
+    let supply = view.duties.contains(&IncidentClass::SupplyChain);
+    let held = |item| view.evidence.get(&item).is_some_and(|r| !r.held.is_empty());
+    if scope.starts_with("impl:") {
+        unmet.push(Unmet::new(
+            RefusalKind::ScopeInvalid,
+            format!("{scope}: a chain cannot see which software a node runs"),
+            "23.2, D-109",
+            "restrict a feature or a protocol version, with a fixture that shows the fault",
+        ));
+    } else if supply && scope.starts_with("feature:") && !held(Item::StateFixture) {
+        unmet.push(Unmet::new(
+            RefusalKind::EvidenceMissing,
+            format!("{scope}: no fixture shows that this version misbehaves"),
+            "23.2, D-098, D-109",
+            "collect the fixture as state_fixture, then draft",
+        ));
+    }
+}
+
+/// The declared profile is the ceiling for what is drafted (D-080): no stage of the response is
+/// passed over without a decision. Implements R-8.2-2, R-8.2-3, R-8.2-4 and R-2.4-1.
 fn ceiling(view: &IncidentView, needed: Profile, unmet: &mut Vec<Unmet>) {
     if decision::step(needed) > decision::step(view.profile) {
         unmet.push(Unmet::new(

@@ -3,7 +3,7 @@
 use azir_model::Role;
 use azir_model::approval::act_digest;
 use azir_model::class::{self, ConfirmationKind};
-use azir_model::evidence::{Descriptor, KEY_SCAN_BYTES_MAX, private_key_format};
+use azir_model::evidence::{Descriptor, Item, KEY_SCAN_BYTES_MAX, KeyTimeline, private_key_format};
 use azir_model::keep;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::DECIDING;
@@ -43,6 +43,21 @@ pub(super) fn items(cx: &Context<'_>, b: &EvidenceItems, unmet: &mut Vec<Unmet>)
             ));
         }
         no_private_key(item.item.as_str(), &head, unmet);
+        if item.item == Item::KeyTimeline {
+            timeline(&head, unmet);
+        }
+    }
+}
+
+/// The timeline of a key tells first and last suspicious use. Implements R-21.2-1.
+pub(super) fn timeline(bytes: &[u8], unmet: &mut Vec<Unmet>) {
+    if let Err(why) = KeyTimeline::read(bytes) {
+        unmet.push(Unmet::new(
+            RefusalKind::InvalidSchema,
+            format!("key_timeline: {why}"),
+            "21.2, annex N.3",
+            "write {\"uses\":[{\"at\":TIME,\"what\":TEXT}]} in canonical form, the first use first",
+        ));
     }
 }
 
@@ -200,7 +215,7 @@ pub(super) fn confirm(
 }
 
 /// `evidence_missing` for a piece that this incident does not hold.
-fn held_here(view: &IncidentView, piece: &azir_ledger::Digest, unmet: &mut Vec<Unmet>) {
+pub(super) fn held_here(view: &IncidentView, piece: &azir_ledger::Digest, unmet: &mut Vec<Unmet>) {
     if !facts::held(view).contains(piece) {
         unmet.push(Unmet::new(
             RefusalKind::EvidenceMissing,

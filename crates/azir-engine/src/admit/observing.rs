@@ -225,7 +225,7 @@ fn guides(cx: &Context<'_>, derived: &status::Status, b: &Guidance, unmet: &mut 
 }
 
 /// `status.published`: never better than derived; a worse class with its reason; at a verified
-/// height. Implements R-31.1-7 and R-12.1-6.
+/// height. Implements R-31.1-7, R-12.1-6 and R-18.2-6.
 pub(super) fn status(cx: &Context<'_>, b: &StatusPublished, unmet: &mut Vec<Unmet>) {
     let derived = status::derive(cx.state, cx.now);
     unmet.extend(status::may_publish(&derived, b.operator, b.network));

@@ -1,11 +1,11 @@
 //! Opening, declaring, classifying and moving an incident (7, 5, annex B).
 
-use azir_model::evidence::{evidence_list_hash, scopes_hash};
+use azir_model::evidence::{Item, evidence_list_hash, scopes_hash};
 use azir_model::lifecycle::{self, Request};
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::scope::{Scope, ScopeKind};
 use azir_model::{BlastRank, IncidentClass, IncidentId, Severity, class};
-use azir_runbook::Runbook;
+use azir_runbook::{FactValue, Runbook};
 
 use super::{Context, evidence};
 use crate::body::{
@@ -74,6 +74,9 @@ pub(super) fn open(
     for item in &opened.evidence {
         if let Some(bytes) = cx.held(&item.hash, item.item.as_str(), unmet) {
             evidence::no_private_key(item.item.as_str(), &bytes, unmet);
+            if item.item == Item::KeyTimeline {
+                evidence::timeline(&bytes, unmet);
+            }
         }
     }
 }
@@ -164,6 +167,41 @@ pub(super) fn blast(blast: &Blast, scopes: &[String], unmet: &mut Vec<Unmet>) {
     }
 }
 
+/// Facts that show, with a fixture, that a fault of validation is not systemic (D-033).
+const NOT_SYSTEMIC: [&str; 2] = ["wrong_implementation_named", "wrong_share_below_third"];
+
+/// An ambiguity of validation counts for the whole network until a minimal fixture is held and the
+/// wrong implementation is named and held by less than a third of the seats (D-033). Implements
+/// R-15.3-1.
+pub(super) fn systemic(
+    view: &IncidentView,
+    declared: &[IncidentClass],
+    blast: &Blast,
+    unmet: &mut Vec<Unmet>,
+) {
+    let validation = IncidentClass::Validation;
+    let concerned = view.duties.contains(&validation) || declared.contains(&validation);
+    if !concerned || blast.rank >= BlastRank::NETWORK {
+        return;
+    }
+    let mut missing = Vec::new();
+    if view.evidence.get(&Item::StateFixture).is_none_or(|r| r.held.is_empty()) {
+        missing.push("a minimal fixture as state_fixture".to_owned());
+    }
+    let shown =
+        |name: &str| view.readings.get(name).is_some_and(|r| r.value == FactValue::Bool(true));
+    let unread = NOT_SYSTEMIC.iter().filter(|name| !shown(name));
+    missing.extend(unread.map(|name| format!("the reading {name}")));
+    unmet.extend(missing.into_iter().map(|what| {
+        Unmet::new(
+            RefusalKind::EvidenceMissing,
+            format!("blast rank {} without {what}", blast.rank.value()),
+            "15.3, D-033",
+            "declare rank 4 until it is shown otherwise, or collect and state it",
+        )
+    }));
+}
+
 /// `incident.declared`: the act that TRIAGED records (D-020). Implements R-8.3-3, R-9.1-3 and
 /// R-9.1-5. A person declares, and says why it is less than proposed: R-4.1-2.
 pub(super) fn declare(
@@ -174,6 +212,8 @@ pub(super) fn declare(
 ) {
     scopes(cx, &b.scopes, unmet);
     blast(&b.blast, &b.scopes, unmet);
+    let classes: Vec<_> = b.secondary.iter().copied().chain([b.class]).collect();
+    systemic(view, &classes, &b.blast, unmet);
     if b.severity < view.record.severity && b.reason.as_deref().is_none_or(str::is_empty) {
         unmet.push(Unmet::new(
             RefusalKind::ReasonRequired,

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use azir_ledger::canon;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::{IncidentClass, Profile, RecoveryMode, Severity};
 
 use super::Context;
 use crate::body::{
     CheckpointPinned, RecoveryApproved, RecoveryPlanned, RecoveryProduced, RecoveryRecorded,
-    ReplayReported, ReplayVerdict,
+    ReplayReported, ReplayVerdict, RootComparison,
 };
-use crate::facts;
 use crate::view::IncidentView;
+use crate::{facts, software};
 
 /// Implementations of different source that a matching verdict needs (D-099).
 pub(super) const FAMILIES_MIN: usize = 2;
@@ -142,7 +143,7 @@ pub(super) fn plan(
     if b.mode == RecoveryMode::ProtocolSafeRestart {
         safe_restart(view, unmet);
     }
-    owed_items(view, b, unmet);
+    owed_items(cx, view, b, unmet);
 }
 
 /// Expected output of a witness recovery: every claim that was accepted on the broken rule.
@@ -150,9 +151,64 @@ const CLAIMS_REVALIDATED: &str = "claims_revalidated";
 /// Exit criterion of a governance path that comes back.
 const REVIEW_RECORDED: &str = "constitutional_review_recorded";
 
-/// What a plan of this class has to produce by name. Implements R-17.2-7 and R-20.2-6.
-fn owed_items(view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) {
+/// Exit criterion of a rebuild: the root is that of the certificate and of two references.
+const ROOTS_COMPARED: &str = "reference_roots_equal";
+/// Peers or reference checkpoints that a rebuilt root is compared with (annex J.1).
+const REFERENCES_MIN: usize = 2;
+
+/// The rebuilt root, the certificate's and each reference's are one; a source that differs is named
+/// and stops the exit. Implements R-22.2-5.
+fn compared(cx: &Context<'_>, proof: &[u8], unmet: &mut Vec<Unmet>) {
+    let mut refuse = |kind, what: String, remedy: &str| {
+        unmet.push(Unmet::new(kind, what, "22.2, 26.2, annex J.1", remedy));
+    };
+    let said: RootComparison = match canon::decode(proof) {
+        Ok(said) => said,
+        Err(error) => {
+            let remedy = "name block, certificate, own root and references in canonical form";
+            refuse(RefusalKind::InvalidSchema, format!("{ROOTS_COMPARED}: {error}"), remedy);
+            return;
+        }
+    };
+    let tip = cx.state.hard_final().map_or(0, |tip| tip.height);
+    if said.at.height > tip {
+        let what = format!("height {} is above the verified hard-final {tip}", said.at.height);
+        refuse(RefusalKind::NotFinalized, what, "compare at a hard-final block");
+    }
+    if said.references.len() < REFERENCES_MIN {
+        let what = format!("exit: {} references, {REFERENCES_MIN} needed", said.references.len());
+        refuse(RefusalKind::GuardUnmet, what, "ask another peer, or a reference checkpoint");
+    }
+    let own = [("the rebuilt store", &said.own)];
+    let others = said.references.iter().map(|(name, root)| (name.as_str(), root));
+    for (name, root) in own.into_iter().chain(others).filter(|(_, r)| **r != said.certificate) {
+        let what = format!("{name} has root {root}, the certificate {}", said.certificate);
+        refuse(RefusalKind::ReplayMismatch, what, "rebuild again, or find out which source lies");
+    }
+}
+
+/// What a plan of this class or mode has to produce by name. Implements R-17.2-7, R-20.2-6 and
+/// R-22.2-5.
+fn owed_items(cx: &Context<'_>, view: &IncidentView, b: &RecoveryPlanned, unmet: &mut Vec<Unmet>) {
     let named = |item: &str| b.outputs.iter().chain(&b.exits).any(|i| i == item);
+    if b.mode == RecoveryMode::LocalRebuild && !named(ROOTS_COMPARED) {
+        unmet.push(Unmet::new(
+            RefusalKind::GuardUnmet,
+            format!("plan: the exit criterion {ROOTS_COMPARED} is missing"),
+            "22.2, D-102, annex J.1",
+            "list it: the rebuilt root is compared with the certificate and two references",
+        ));
+    }
+    if view.class == IncidentClass::SupplyChain {
+        for what in software::unlisted(cx.state, view) {
+            unmet.push(Unmet::new(
+                RefusalKind::ScopeRequired,
+                format!("scopes: {what} is missing"),
+                "23.2, D-024",
+                "record the affected versions with the nodes and seats that run them",
+            ));
+        }
+    }
     if view.class == IncidentClass::WitnessProof && !named(CLAIMS_REVALIDATED) {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
@@ -222,7 +278,10 @@ pub(super) fn produce(
     b: &RecoveryProduced,
     unmet: &mut Vec<Unmet>,
 ) {
-    cx.held(&b.proof, "proof", unmet);
+    let proof = cx.held(&b.proof, "proof", unmet);
+    if let Some(proof) = proof.filter(|_| b.item == ROOTS_COMPARED) {
+        compared(cx, &proof, unmet);
+    }
     let known =
         |p: &crate::view::PlanRecord| p.outputs.contains(&b.item) || p.exits.contains(&b.item);
     if !view.plan.as_ref().is_some_and(known) {

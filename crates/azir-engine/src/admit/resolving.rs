@@ -5,8 +5,8 @@ use azir_model::lifecycle::Resolution;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::role::{LEADS, Permission};
 
-use super::{Context, authority, opening};
-use crate::body::{IncidentResolved, ScopeChanged, SeverityCorrected};
+use super::{Context, authority, evidence, opening};
+use crate::body::{Assessed, IncidentResolved, ScopeChanged, SeverityCorrected};
 use crate::facts;
 use crate::view::IncidentView;
 
@@ -54,7 +54,8 @@ pub(super) fn correct(
     }
 }
 
-/// `scope.changed`: as in a declaration.
+/// `scope.changed`: as in a declaration; with heights it is the published assessment of the blast
+/// radius. Implements R-21.2-7.
 pub(super) fn scope(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -64,6 +65,10 @@ pub(super) fn scope(
     reason(&b.reason, "8.3, D-032", unmet);
     opening::scopes(cx, &b.scopes, unmet);
     opening::blast(&b.blast, &b.scopes, unmet);
+    opening::systemic(view, &[], &b.blast, unmet);
+    if let Some(assessed) = &b.assessed {
+        assessment(cx, view, assessed, unmet);
+    }
     if view.declared.is_none() {
         unmet.push(Unmet::new(
             RefusalKind::GuardUnmet,
@@ -71,6 +76,22 @@ pub(super) fn scope(
             "4, D-020",
             "declare class, severity and scope first",
         ));
+    }
+}
+
+/// Heights that exist, and evidence of this incident by hash, so that what is sealed stays so.
+fn assessment(cx: &Context<'_>, view: &IncidentView, b: &Assessed, unmet: &mut Vec<Unmet>) {
+    let tip = cx.state.hard_final().map_or(0, |tip| tip.height);
+    if b.from > b.to || b.to > tip {
+        unmet.push(Unmet::new(
+            RefusalKind::NotFinalized,
+            format!("heights {} to {}, hard-final is {tip}", b.from, b.to),
+            "21.2, annex G",
+            "name the first and the last hard-final height that is affected",
+        ));
+    }
+    for piece in &b.evidence {
+        evidence::held_here(view, piece, unmet);
     }
 }
 

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use azir_ledger::canon;
-use azir_model::IncidentState;
 use azir_model::directive::STATEMENT_PERIODS_MAX;
 use azir_model::phase;
 use azir_model::refusal::{RefusalKind, Unmet};
 use azir_model::restart::{self, Criterion, CriterionBody, CriterionState, RestartDecisionBody};
 use azir_model::role::Duty;
 use azir_model::vocab::NodeRole;
+use azir_model::{IncidentClass, IncidentState};
 
 use super::{Context, roles};
 use crate::body::{PhaseCarried, ReplayVerdict};
 use crate::facts;
 use crate::fold::subsystem;
+use crate::software::{self, BUILDERS_MIN};
 use crate::view::{IncidentView, MeasureRecord};
 
 /// `criterion.signed`: the criterion holds in the view, not only on paper. Implements R-29.1-1,
@@ -53,6 +54,8 @@ pub(super) fn criterion(
             let agent = b.subsystem.role == NodeRole::Agent;
             if unapproved {
                 Some("the recovery plan is not approved".to_owned())
+            } else if let Some(why) = artifact_unverified(cx, view, b) {
+                Some(why)
             } else if agent && !crate::phases::reauthorised(cx.state, view) {
                 Some("the mandate is not re-authorised by a finalized object".to_owned())
             } else {
@@ -105,6 +108,20 @@ fn key_void(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
     void.map(|actor| format!("the key of {actor} is revoked and not replaced"))
 }
 
+/// rc6 of a supply chain incident: two builders got the binary that the node runs from one source.
+/// Implements R-23.2-5.
+fn artifact_unverified(cx: &Context<'_>, view: &IncidentView, b: &CriterionBody) -> Option<String> {
+    if !view.duties.contains(&IncidentClass::SupplyChain) {
+        return None;
+    }
+    let Some(now) = software::running(cx.state, &b.subsystem.to_string()) else {
+        return Some(format!("{} does not state which binary it runs", b.subsystem));
+    };
+    let builders = software::builders(cx.state, &now.binary);
+    (builders < BUILDERS_MIN)
+        .then(|| format!("{builders} builders agree on {}, {BUILDERS_MIN} needed", now.binary))
+}
+
 /// rc4: the list that is acknowledged is the one in finalized state now, line by line.
 fn restrictions_unread(cx: &Context<'_>, b: &CriterionBody) -> Option<String> {
     if !cx.state.restrictions_known() {
@@ -132,7 +149,8 @@ fn criteria_unmet(criterion: Criterion, why: &str) -> Unmet {
     )
 }
 
-/// `restart.decided`: judged by the very function that the gate will run.
+/// `restart.decided`: judged by the very function that the gate will run, on criteria that are
+/// recorded. Implements R-16.2-8.
 pub(super) fn decide(
     cx: &Context<'_>,
     view: &IncidentView,
@@ -242,6 +260,14 @@ fn still_holds(cx: &Context<'_>, view: &IncidentView, b: &PhaseCarried, unmet: &
             format!("{name} guards key {key}, which is listed as compromised"),
             "21.2, 40, D-108",
             "give the node another key, let its gate state it, and decide again",
+        ));
+    }
+    if let Some(why) = software::held_back(cx.state, &name) {
+        unmet.push(Unmet::new(
+            RefusalKind::CriteriaUnmet,
+            format!("release: {why}"),
+            "2.3, 22.3, 23.2, D-109",
+            "record the change, or install a release that two builders built alike",
         ));
     }
     let holds = |m: &MeasureRecord| {

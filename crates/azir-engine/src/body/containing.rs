@@ -114,6 +114,58 @@ pub struct DraftMade {
     /// Why the normal path is insufficient, why the scope is minimal, expiry, review (38.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub justification: Option<azir_model::emergency::Justification>,
+    /// For [`DraftKind::Parameters`]: what changes, by which path, and its simulation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<ParameterDraft>,
+}
+
+/// A change of protocol parameters as it is drafted (18.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterDraft {
+    /// By the expedited path, which only tightens limits; else by the ordinary one (annex L.7).
+    pub expedited: bool,
+    /// What changes; at least one.
+    pub changes: Vec<LimitChange>,
+    /// The simulation of the changed parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulation>,
+}
+
+/// One parameter that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitChange {
+    /// Its name.
+    pub name: String,
+    /// True for an upper limit, as a cap; false for a lower one, as the least fee.
+    pub upper: bool,
+    /// Its value in finalized state.
+    pub from: u64,
+    /// Its new value.
+    pub to: u64,
+}
+
+impl LimitChange {
+    /// True when the new value forbids no less than the old one.
+    #[must_use]
+    pub const fn tightens(&self) -> bool {
+        if self.upper { self.to <= self.from } else { self.to >= self.from }
+    }
+}
+
+/// A run of recorded blocks under changed parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulation {
+    /// The report, in the vault.
+    pub report: Digest,
+    /// First block that was run again.
+    pub from: u64,
+    /// Last block, at most the hard-final one.
+    pub to: u64,
+    /// Source families of the implementations that ran (D-099).
+    pub families: Vec<String>,
 }
 
 /// The measure that a draft asks for.
@@ -158,6 +210,8 @@ pub enum DraftKind {
     EmergencyRestriction,
     /// Safe mode, halt or quarantine by object (row 14).
     ProtocolMeasure,
+    /// Change of protocol parameters, the fix of an economic fault (row 14, 18.2).
+    Parameters,
 }
 
 /// Body of `status.published`.

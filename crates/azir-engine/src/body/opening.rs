@@ -1,5 +1,7 @@
 //! Bodies of the log itself, of opening, people, classification and lifecycle.
 
+use std::collections::BTreeSet;
+
 use azir_ledger::{Digest, Timestamp};
 use azir_model::evidence::Descriptor;
 use azir_model::lifecycle::{ContainingCause, Resolution};
@@ -147,6 +149,21 @@ pub struct ScopeChanged {
     pub blast: Blast,
     /// Why.
     pub reason: String,
+    /// Present in the assessment of the blast radius that is published (21.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assessed: Option<Assessed>,
+}
+
+/// What an assessment of the blast radius says beside the scopes (21.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assessed {
+    /// First affected height.
+    pub from: u64,
+    /// Last affected height, at most the hard-final one.
+    pub to: u64,
+    /// The evidence that it rests on, by hash; sealed pieces are named no otherwise (D-025).
+    pub evidence: BTreeSet<Digest>,
 }
 
 /// Body of `incident.resolved`.

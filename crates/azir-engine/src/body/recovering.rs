@@ -1,5 +1,7 @@
 //! Bodies of replay, checkpoint, recovery and re-enable.
 
+use std::collections::BTreeMap;
+
 use azir_ledger::{Digest, SeenFinal};
 use azir_model::RecoveryMode;
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,21 @@ pub struct RecoveryProduced {
     pub item: String,
     /// Proof in the vault.
     pub proof: Digest,
+}
+
+/// Content of the proof of the item `reference_roots_equal`: one root of one block, as several
+/// sources have it (22.2, annex J.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootComparison {
+    /// The block, at most the hard-final one.
+    pub at: SeenFinal,
+    /// The root that its certificate carries.
+    pub certificate: Digest,
+    /// The root of the rebuilt store.
+    pub own: Digest,
+    /// The roots of peers or reference checkpoints, by name; at least two.
+    pub references: BTreeMap<String, Digest>,
 }
 
 /// Body of `recovery.recorded`.

@@ -31,6 +31,10 @@ use crate::postmortem::{self, Fix, FixState, Postmortem};
 use crate::{Body, evidence};
 
 const HOUR_MS: i64 = 3_600_000;
+/// A timeline of a key: first and last suspicious use.
+pub(crate) const KEY_TIMELINE: &str = "{\"uses\":[\
+    {\"at\":\"2026-01-02T03:04:05.678Z\",\"what\":\"a vote nobody asked for\"},\
+    {\"at\":\"2026-01-02T03:06:05.678Z\",\"what\":\"a second vote\"}]}";
 
 /// The body and id of an opening.
 pub(crate) fn opening(class: IncidentClass, severity: Severity) -> (IncidentOpened, Digest) {
@@ -243,7 +247,10 @@ impl Stage {
 
     /// One item of evidence, held.
     pub(crate) fn item(&mut self, item: Item) -> Descriptor {
-        let text = format!("content of {item}");
+        let text = match item {
+            Item::KeyTimeline => KEY_TIMELINE.to_owned(),
+            _ => format!("content of {item}"),
+        };
         Descriptor {
             item,
             hash: self.keep(&text),

@@ -173,7 +173,7 @@ fn an_emergency_is_drafted_as_one() {
     let body = |draft, choice, scope: &str| {
         let (scope, expiry_s) = (scope.to_owned(), Some(600));
         let measure = Some(DraftedMeasure { choice, scope, expiry_s, review_s: None });
-        Body::DraftMade(DraftMade { draft, object, measure, justification: None })
+        Body::DraftMade(DraftMade { draft, object, measure, justification: None, parameters: None })
     };
     let emergency = Choice::EmergencyRestriction;
     let other = body(DraftKind::ProtocolMeasure, emergency, "machine:m1");
@@ -194,8 +194,13 @@ fn an_emergency_is_drafted_as_one() {
 fn an_emergency_object_is_neither_hidden_nor_used_to_flood() {
     let mut stage = at(S::Stabilized);
     let object = stage.keep("bytes");
-    let proof =
-        DraftMade { draft: DraftKind::FraudProof, object, measure: None, justification: None };
+    let proof = DraftMade {
+        draft: DraftKind::FraudProof,
+        object,
+        measure: None,
+        justification: None,
+        parameters: None,
+    };
     stage.act(Role::OnCallOperator, &Body::DraftMade(proof));
     let mut emergency = restriction(Choice::EmergencyRestriction, "feature:f");
     emergency.object = object;

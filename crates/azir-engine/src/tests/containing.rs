@@ -71,6 +71,7 @@ fn draft(stage: &mut Stage, kind: DraftKind, choice: Choice, scope: &str) -> Bod
             review_s: Some(300),
         }),
         justification: None,
+        parameters: None,
     })
 }
 

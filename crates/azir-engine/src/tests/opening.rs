@@ -1,6 +1,6 @@
 //! The opening record, declaration, severity, runbook and first transitions.
 
-use azir_ledger::Digest;
+use azir_ledger::{Digest, SignedEvent};
 use azir_model::evidence::{Item, evidence_list_hash, scopes_hash};
 use azir_model::{
     BlastRank, IncidentClass as I, IncidentState as S, Profile, Refusal, RefusalKind as K, Role,
@@ -9,6 +9,7 @@ use azir_model::{
 use serde_json::{Value, json};
 
 use crate::Body;
+use crate::admit::unreadable;
 use crate::body::{DraftKind, DraftMade, IncidentOpened, SeverityChanged};
 use crate::testing::{Stage, among, at, kinds, only, opening, person, with};
 
@@ -53,6 +54,34 @@ fn the_record_has_exactly_its_members() {
     let stage = open(|_, o| o.record.metadata_hash = Some(Digest::of(b"m"))).unwrap();
     assert!(stage.view().record.metadata_hash.is_some());
     assert!(open(|_, _| {}).unwrap().view().record.metadata_hash.is_none());
+}
+
+/// R-7.1-12: an absent metadata hash is no member, and null is not canonical; R-7.1-13: the schema
+/// version stands in the envelope, never in the record, and an unknown one is refused.
+#[test]
+fn absence_is_no_null_and_the_schema_stands_outside_the_record() {
+    let mut stage = Stage::begun();
+    let (opened, id) = opening(I::Consensus, Severity::Sev4Critical);
+    stage.incident = Some(id);
+    let event = stage.event(DETECTOR, None, &Body::IncidentOpened(opened));
+    let signed = Stage::sign(&event);
+    let text = String::from_utf8(signed.bytes().to_vec()).unwrap();
+    assert!(!text.contains("metadata_hash"));
+    let next = "\"related_object_refs\"";
+    let with_null = text.replace(next, &format!("\"metadata_hash\":null,{next}"));
+    let reread =
+        |text: &str| SignedEvent::from_bytes(text.as_bytes().to_vec(), signed.signature().clone());
+    assert!(reread(&text).is_ok());
+    let null = unreadable(&reread(&with_null).unwrap_err());
+    only(&null, K::NotCanonical, "null");
+
+    let record = &event.body["record"];
+    assert!(record.get("schema").is_none());
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(whole["schema"], json!("azir.event/1"));
+    let unknown = reread(&text.replace("azir.event/1", "azir.event/2")).unwrap_err();
+    only(&unreadable(&unknown), K::InvalidSchema, "azir.event/2");
+    only(&raw(|r| r["schema"] = json!("azir.event/1")), K::InvalidSchema, "schema");
 }
 
 /// R-7.1-2: the id is the hash of the record and stands beside it.
@@ -181,6 +210,7 @@ fn a_fresh_incident_allows_local_measures_and_no_draft() {
         object,
         measure: None,
         justification: None,
+        parameters: None,
     });
     let refusal = stage.refused(Role::ConsensusLead, &draft);
     among(&refusal, K::GuardUnmet, "confirm");

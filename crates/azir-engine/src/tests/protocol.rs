@@ -208,6 +208,7 @@ fn draft(scope: &str, expiry_s: Option<u64>, review_s: Option<u64>) -> Body {
             review_s,
         }),
         justification: None,
+        parameters: None,
     })
 }
 
@@ -468,6 +469,41 @@ fn a_mandate_is_authorised_anew_before_its_agents_return() {
     let new = told(&mut stage, trusted + 1, MandateMode::Active, sure);
     stage.machine("agent:n1", &new);
     assert!(anew(&stage));
+}
+
+/// R-2.3-3: of the closed list of operations none writes state, rules or chain data, but for stores of
+/// own nodes that are built again from verified finalized objects; an invented operation is none.
+#[test]
+fn no_operation_writes_state_rules_or_chain_data() {
+    use azir_runbook::Op;
+    let only_local = [Op::BranchReset, Op::ReleaseInstall, Op::StoreQuarantine, Op::StoreRebuild];
+    for op in Op::ALL {
+        let tells_or_asks = match op {
+            Op::EvidencePin
+            | Op::GateClose
+            | Op::EvidenceCollect
+            | Op::ReplayRun
+            | Op::CheckpointCompute
+            | Op::FraudProofDraft
+            | Op::SeatReplacementDraft
+            | Op::RestartManifestDraft
+            | Op::OwnerPathDraft
+            | Op::RoleReopen
+            | Op::StatusPublish
+            | Op::GovernanceRecompute => true,
+            Op::BranchReset | Op::ReleaseInstall | Op::StoreQuarantine | Op::StoreRebuild => false,
+        };
+        assert_eq!(tells_or_asks, !only_local.contains(op), "{op}");
+    }
+    for invented in ["state.write", "parameters.set", "block.replace"] {
+        assert!(invented.parse::<Op>().is_err());
+        assert!(!Body::KINDS.contains(&invented));
+    }
+    let mut stage = at(S::Stabilized);
+    let note = Body::NoteAdded(NoteAdded { text: "seen".to_owned() });
+    let mut event = stage.event("agent:n1", None, &note);
+    event.body = serde_json::json!({"text": "seen", "write": {"alice": "5"}});
+    only(&stage.submit(Stage::sign(&event)).unwrap_err(), K::InvalidSchema, "write");
 }
 
 /// R-2.3-4: nothing that changes a gate, drafts, pins, replays or reopens stands outside an

@@ -188,6 +188,7 @@ fn a_rebuild_waits_for_the_gates_of_its_node() {
     let mut stage = at(S::Containing);
     let mut plan = stage.plan();
     plan.mode = RecoveryMode::LocalRebuild;
+    plan.exits.push("reference_roots_equal".to_owned());
     plan.scope = "node:n1".to_owned();
     plan.destroys.clear();
     let plan = Body::RecoveryPlanned(plan);
@@ -214,6 +215,7 @@ fn a_protocol_restart_needs_its_profile_and_a_manifest() {
         object,
         measure: None,
         justification: None,
+        parameters: None,
     });
     only(
         &stage.refused(Role::GovernanceLiaison, &draft),

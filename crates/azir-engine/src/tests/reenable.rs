@@ -31,6 +31,20 @@ fn rc1_waits_for_a_bounded_cause() {
     only(&refused(&mut stage, Criterion::RootCause), K::CriteriaUnmet, "rc1: the cause");
 }
 
+/// R-16.2-8: nothing comes back on criteria that nobody recorded: neither decided nor carried out.
+#[test]
+fn no_phase_without_recorded_criteria() {
+    let mut stage = at(S::Recovering);
+    stage.restate();
+    let of = subsystem("n1", NodeRole::Verifier);
+    let decided = Body::RestartDecided(stage.restart(&of, Digest::of(b"no criteria")));
+    only(&stage.refused(Role::IncidentCommander, &decided), K::CriteriaUnmet, "no criterion of");
+    let decision = Digest::of(b"no decision");
+    let body = Body::PhaseCarried(PhaseCarried { subsystem: of.clone(), decision });
+    only(&stage.refused(Role::RecoveryOperator, &body), K::CriteriaUnmet, "rc8: n1/verifier");
+    stage.carry(&of);
+}
+
 /// R-6.1-6: rc1 of a consensus incident is the Consensus Lead's, and each criterion has its signer.
 #[test]
 fn each_criterion_has_its_signer() {

@@ -88,6 +88,7 @@ fn scopes_are_known_at_any_position() {
         scopes: vec!["node:n9".to_owned()],
         blast: Blast { rank: azir_model::BlastRank::OWN, basis: BlastBasis::Measured },
         reason: String::new(),
+        assessed: None,
     };
     let refusal = stage.refused(Role::IncidentCommander, &Body::ScopeChanged(changed.clone()));
     assert_eq!(kinds(&refusal), [K::ReasonRequired, K::ScopeInvalid]);

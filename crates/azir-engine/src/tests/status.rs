@@ -1,10 +1,10 @@
 //! Derived status, labels, and what may be published.
 
-use azir_model::vocab::FinalityLabel;
-use azir_model::{IncidentState as S, RefusalKind as K, Role};
+use azir_model::vocab::{FinalityLabel, NodeRole};
+use azir_model::{Choice, IncidentState as S, RefusalKind as K, Role};
 
 use crate::Body;
-use crate::body::{RecoveryRecorded, StatusPublished};
+use crate::body::{MeasureReleased, RecoveryRecorded, StatusPublished};
 use crate::status::{StatusClass, derive, label, rely_on};
 use crate::testing::{Stage, among, at, kinds, only};
 
@@ -77,6 +77,86 @@ fn a_status_says_what_facts_show() {
     let Body::StatusPublished(mut worse) = worse else { panic!() };
     worse.reason = Some("reads time out at our edge".to_owned());
     stage.act(Role::IncidentCommander, &Body::StatusPublished(worse));
+}
+
+/// R-31.1-2: a local reduction, and a chain that does not finalize for an epoch, each make it
+/// degraded, with the fact.
+#[test]
+fn a_reduction_or_a_lag_is_degraded_with_the_fact() {
+    let of = |stage: &Stage, kind: &str| {
+        let status = derive(stage.state(), stage.now);
+        let fact = status.facts.into_iter().find(|f| f.kind == kind);
+        fact.map(|f| (f.class, f.operator, f.network))
+    };
+    let mut stage = at(S::Detected);
+    let mut reduction = stage.measure("n1");
+    reduction.choice = Choice::LocalDegraded;
+    reduction.roles = vec![NodeRole::Proposer];
+    assert_eq!(of(&stage, "local_degraded_mode"), None);
+    stage.act(Role::OnCallOperator, &Body::MeasureCommanded(reduction));
+    assert_eq!(of(&stage, "local_degraded_mode"), Some((StatusClass::Degraded, true, false)));
+    assert_eq!(derive(stage.state(), stage.now).operator, StatusClass::Degraded);
+
+    let mut stage = fresh(S::PostmortemPublished);
+    assert_eq!(derive(stage.state(), stage.now).network, StatusClass::Healthy);
+    let mut stalled = stage.observation("n1", 0);
+    stalled.finalizing = false;
+    stage.machine("agent:n1", &Body::NetworkObserved(stalled));
+    assert_eq!(of(&stage, "no_finality"), Some((StatusClass::Degraded, false, true)));
+    assert_eq!(derive(stage.state(), stage.now).network, StatusClass::Degraded);
+}
+
+/// R-31.1-5: once nothing is held any more a recovery is in progress, and its phases are shown;
+/// R-31.1-6: then it is watched until it is closed.
+#[test]
+fn a_recovery_shows_its_phases_and_is_watched_until_closure() {
+    let mut stage = at(S::Recovering);
+    let shown = |stage: &Stage| {
+        let status = derive(stage.state(), stage.now);
+        let fact = status.facts.into_iter().find(|f| f.kind == "recovering");
+        (status.operator, fact.map(|f| f.text).unwrap_or_default())
+    };
+    assert!(shown(&stage).1.contains("back: none; to come: n1/verifier in phase 4"));
+    stage.reopen_all();
+    for node in crate::testing::NODES {
+        let (measure, reason) = (format!("halt-{node}"), "its gates are back".to_owned());
+        let lift = Body::MeasureReleased(MeasureReleased { measure, reason });
+        stage.act(Role::IncidentCommander, &lift);
+    }
+    stage.observe(0);
+    let (class, text) = shown(&stage);
+    assert_eq!(class, StatusClass::RecoveryInProgress);
+    assert!(text.contains("n2/notary in phase 6; to come: none"), "{text}");
+
+    let mut stage = fresh(S::Monitoring);
+    assert_eq!(derive(stage.state(), stage.now).operator, StatusClass::MonitoringAfterRecovery);
+    stage.prepare_closing();
+    assert_eq!(derive(stage.state(), stage.now).operator, StatusClass::MonitoringAfterRecovery);
+    let better = published(StatusClass::Healthy, StatusClass::Healthy, "all good");
+    only(&stage.refused(Role::IncidentCommander, &better), K::StatusUnproven, "monitoring");
+    let body = stage.moves(S::Closed);
+    stage.approve(Role::ConsensusLead, &body);
+    stage.act(Role::IncidentCommander, &body);
+    stage.observe(0);
+    assert_eq!(derive(stage.state(), stage.now).operator, StatusClass::Healthy);
+}
+
+/// R-12.1-6: a halt of own roles makes no halt of the network, neither derived nor published, with
+/// whatever reason.
+#[test]
+fn a_local_halt_never_becomes_a_halt_of_the_network() {
+    let mut stage = fresh(S::Stabilized);
+    let derived = derive(stage.state(), stage.now);
+    assert_eq!(derived.operator, StatusClass::ScopedHalt);
+    assert!(derived.network < StatusClass::SafeMode);
+    for network in [StatusClass::SafeMode, StatusClass::ScopedHalt] {
+        let mut said = published(derived.operator, network, "we halted our roles");
+        if let Body::StatusPublished(said) = &mut said {
+            said.reason = Some("our own notaries are halted".to_owned());
+        }
+        let refusal = stage.refused(Role::IncidentCommander, &said);
+        only(&refusal, K::StatusUnproven, "network axis");
+    }
 }
 
 /// R-31.2-3: a restriction is never called maintenance.

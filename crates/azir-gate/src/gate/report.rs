@@ -108,6 +108,7 @@ impl<D: Durable> Gate<D> {
             denied: self.denied,
             acknowledges,
             measure,
+            running: self.facts.as_ref().and_then(|(_, facts)| facts.running),
         })
     }
 

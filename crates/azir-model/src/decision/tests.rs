@@ -217,7 +217,7 @@ fn d_9_boundedness_bypass_is_frozen_late_with_ten_seconds_of_residual_harm() {
     assert_eq!(output.residual[0].beyond_s, Some(10));
 }
 
-/// R-24.1-6, R-13.1-2: D.9, contradictory oracle with another issuer.
+/// R-24.1-6, R-13.1-2, R-17.2-3: D.9, contradictory oracle with another issuer.
 #[test]
 fn d_9_a_contradictory_oracle_needs_corroboration_while_another_issuer_exists() {
     let mut input = base(C::WitnessProof, S::Sev3High, 3);
@@ -227,7 +227,7 @@ fn d_9_a_contradictory_oracle_needs_corroboration_while_another_issuer_exists() 
     expect(&decide(&input), &[(Choice::Quarantine, "issuer:i1", 4, Authority::Ordinary)]);
 }
 
-/// D.9, contradictory oracle of the sole issuer.
+/// R-17.2-3: D.9, contradictory oracle of the sole issuer.
 #[test]
 fn d_9_a_sole_contradictory_issuer_is_frozen_by_the_emergency_path() {
     let mut input = base(C::WitnessProof, S::Sev4Critical, 3);
@@ -790,4 +790,80 @@ fn every_scope_kind_with_a_protocol_effect_has_a_candidate() {
         let decided = &decide(&input).per_channel[0];
         assert!(decided.candidates.iter().any(|c| c.measure.scope == scope(&at)), "{kind}");
     }
+}
+
+/// Position of the first candidate of this choice and scope in the order of annex D.6.
+fn position(decided: &ChannelDecision, choice: Choice, at: &str) -> usize {
+    let is_it = |c: &Candidate| c.measure.choice == choice && c.measure.scope == scope(at);
+    let found = decided.candidates.iter().position(is_it);
+    found.unwrap_or_else(|| panic!("{choice} on {at} is no candidate"))
+}
+
+/// R-16.2-2: harmful calls of one machine or module freeze that one, before its family and its
+/// domain.
+#[test]
+fn one_module_or_machine_is_frozen_before_its_family_or_domain() {
+    let mut input = base(C::Bvm, S::Sev3High, 3);
+    input.channels = vec![network("machine:m1", &[Action::CallAny])];
+    let output = decide(&input);
+    expect(&output, &[(Choice::ScopedProtocolHalt, "machine:m1", 4, Authority::Ordinary)]);
+    let decided = &output.per_channel[0];
+    let family = position(decided, Choice::Quarantine, "machine-family:mf");
+    let domain = position(decided, Choice::ScopedProtocolHalt, "domain:d");
+    assert!(position(decided, Choice::ScopedProtocolHalt, "machine:m1") < family);
+    assert!(family < domain);
+    let of_family = |c: &&Candidate| c.measure.scope == scope("machine-family:mf");
+    let mut families = decided.candidates.iter().filter(of_family);
+    assert!(families.any(|c| c.verdict == Verdict::Passes), "the family would suffice too");
+
+    input.incident.severity = S::Sev4Critical;
+    input.channels = vec![network("module:c0de", &[Action::CallAny])];
+    let output = decide(&input);
+    expect(&output, &[(Choice::EmergencyRestriction, "module:c0de", 4, Authority::Emergency)]);
+    let decided = &output.per_channel[0];
+    let module = position(decided, Choice::EmergencyRestriction, "module:c0de");
+    assert!(module < position(decided, Choice::EmergencyRestriction, "module-family:f"));
+    assert!(module < position(decided, Choice::Quarantine, "module-family:f"));
+}
+
+/// R-21.3-1: one stolen key is revoked by its owner; operator, domain and network rank behind, and
+/// each of them would cover more than what suffices.
+#[test]
+fn one_key_is_revoked_before_anything_wider_is_shut() {
+    let mut input = base(C::KeyCompromise, S::Sev4Critical, 2);
+    for (at, subjects) in [("agent-operator:op", ["k1", "k2"]), ("agent-class:ac", ["k1", "k2"])] {
+        let subjects = subjects.map(str::to_owned).into();
+        input.chain.subjects.insert(scope(at), subjects);
+    }
+    let subjects = ["k1", "k2", "m1"].map(str::to_owned).into();
+    input.chain.subjects.insert(scope("domain:d"), subjects);
+    input.channels = vec![network("key:k1", &[Action::KeyUse])];
+    let output = decide(&input);
+    expect(&output, &[(Choice::Quarantine, "key:k1", 4, Authority::Owner)]);
+    let decided = &output.per_channel[0];
+    let order = [
+        position(decided, Choice::Quarantine, "key:k1"),
+        position(decided, Choice::Quarantine, "agent-operator:op"),
+        position(decided, Choice::ScopedProtocolHalt, "domain:d"),
+        position(decided, Choice::EmergencyRestriction, "network:all"),
+    ];
+    assert!(order.is_sorted(), "{order:?}: {}", explain(&output));
+}
+
+/// R-18.2-4: the expedited and the emergency path stand side by side, each with its time.
+#[test]
+fn an_economic_decision_shows_both_paths_with_their_times() {
+    let mut input = base(C::Economic, S::Sev4Critical, 3);
+    input.paths.expedited = Some(Path { delay_s: 400, ..Path::default() });
+    input.channels = vec![network("machine-family:mf", &[Action::CallAboveCap])];
+    let output = decide(&input);
+    let decided = &output.per_channel[0];
+    let time = |authority| {
+        let mut fits = decided.candidates.iter().filter(|c| c.measure.authority == authority);
+        fits.find(|c| c.measure.scope == scope("machine-family:mf")).unwrap().numbers.time_s
+    };
+    assert_eq!(time(Authority::Expedited), Some(410));
+    assert_eq!(time(Authority::Emergency), Some(70));
+    let text = explain(&output);
+    assert!(text.contains("410 s against 300 s") && text.contains("70 s"), "{text}");
 }

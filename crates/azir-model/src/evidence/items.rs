@@ -178,7 +178,7 @@ impl Item {
             Self::ExecutionTrace => row("execution trace", false, true),
             Self::EffectAccumulator => row("effect accumulator data", false, false),
             Self::Claims => row("claims and proofs", true, false),
-            Self::IssuerPolicies => row("issuer policies", true, false),
+            Self::IssuerPolicies => row("issuer policies as of the claims' heights", true, false),
             Self::Revocations => row("revocations", false, false),
             Self::DependentModules => row("dependent modules", false, false),
             Self::ExploitPath => row("exploit path as transactions", true, false),
@@ -195,7 +195,7 @@ impl Item {
                 row("governance state at the last good point", false, false)
             }
             Self::CompromiseProof => row("proof of compromise", true, false),
-            Self::KeyTimeline => row("timeline", false, false),
+            Self::KeyTimeline => row("timeline with first and last suspicious use", false, false),
             Self::MessagesSince => row("messages signed since", false, false),
             Self::LinkedScopes => row("linked scopes", false, false),
             Self::DamagedStore => row("damaged store", true, false),
@@ -204,7 +204,7 @@ impl Item {
             Self::ClockSamples => row("clock samples", false, false),
             Self::BootIds => row("boot ids", false, false),
             Self::BinaryHashes => row("binary hashes", true, false),
-            Self::BuildMetadata => row("build metadata", true, false),
+            Self::BuildMetadata => row("build metadata: toolchain, source, builders", true, false),
             Self::Manifests => row("release manifests", false, false),
             Self::Rebuilds => row("rebuild results", false, false),
             Self::BillOfMaterials => row("bill of materials", false, false),
@@ -265,7 +265,7 @@ const BVM: [Item; 6] = [
     Item::EffectAccumulator,
 ];
 
-/// List for witness and proofs (17.2).
+/// List for witness and proofs (17.2). Implements R-17.2-1.
 const WITNESS_PROOF: [Item; 4] =
     [Item::Claims, Item::IssuerPolicies, Item::Revocations, Item::DependentModules];
 
@@ -279,7 +279,7 @@ const AGENT_CONTROL: [Item; 4] = [Item::Mandate, Item::ActionRefs, Item::Journal
 /// List for governance (20.2).
 const GOVERNANCE: [Item; 2] = [Item::GovernanceObjects, Item::LastGoodGovernance];
 
-/// List for keys (21.2); never the private key.
+/// List for keys (21.2); never the private key. Implements R-21.2-1 in part.
 const KEY_COMPROMISE: [Item; 4] =
     [Item::CompromiseProof, Item::KeyTimeline, Item::MessagesSince, Item::LinkedScopes];
 
@@ -287,7 +287,7 @@ const KEY_COMPROMISE: [Item; 4] =
 const INFRASTRUCTURE: [Item; 5] =
     [Item::DamagedStore, Item::Checksums, Item::ReferenceRoots, Item::ClockSamples, Item::BootIds];
 
-/// List for supply chain (23.2).
+/// List for supply chain (23.2). Implements R-23.2-1 in part.
 const SUPPLY_CHAIN: [Item; 5] = [
     Item::BinaryHashes,
     Item::BuildMetadata,

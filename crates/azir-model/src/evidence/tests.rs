@@ -59,6 +59,22 @@ fn an_incident_keeps_what_its_severity_and_class_ask_for() {
     assert_eq!(names(IncidentClass::Bvm, top, true), set(&[general, high, bvm]));
 }
 
+/// R-17.2-1, R-21.2-1, R-23.2-1: the lines of these classes, those that are pinned at once, and what
+/// each must show.
+#[test]
+fn witness_key_and_supply_chain_incidents_keep_what_their_sections_name() {
+    let of = |class| checklist(class, Severity::Sev3High, true);
+    let pinned = |class, item: Item| of(class).pins().any(|i| i == item);
+    assert!(pinned(IncidentClass::WitnessProof, Item::Claims));
+    assert!(pinned(IncidentClass::WitnessProof, Item::IssuerPolicies));
+    assert!(Item::IssuerPolicies.row().text.ends_with("as of the claims' heights"));
+    assert!(pinned(IncidentClass::KeyCompromise, Item::CompromiseProof));
+    assert!(of(IncidentClass::KeyCompromise).items().contains(&Item::KeyTimeline));
+    assert!(pinned(IncidentClass::SupplyChain, Item::BinaryHashes));
+    assert!(pinned(IncidentClass::SupplyChain, Item::BuildMetadata));
+    assert!(of(IncidentClass::SupplyChain).items().contains(&Item::Manifests));
+}
+
 /// D-053, D-055: lists by severity and state; every item belongs to a list.
 #[test]
 fn lists_follow_severity_and_confirmation() {

@@ -7,7 +7,8 @@ use super::{
     Role, SMALL_PEOPLE_MAX, SMALL_SEATS_MAX, Severity, Unmet,
 };
 
-const MACHINE_KINDS: [&str; 5] = ["server:", "agent:", "gate:", "detector:", "witness:"];
+const MACHINE_KINDS: [&str; 6] =
+    ["server:", "agent:", "gate:", "detector:", "witness:", "builder:"];
 
 pub(super) fn all(policy: &Policy) -> Vec<Unmet> {
     let mut faults = Faults(Vec::new());
@@ -92,7 +93,7 @@ fn machines(policy: &Policy, faults: &mut Faults) {
         if !name.is_some_and(is_name) {
             faults.schema(
                 format!("machine id {:?}", machine.id),
-                "write server:, agent:, gate:, detector: or witness: and a name",
+                "write server:, agent:, gate:, detector:, witness: or builder: and a name",
             );
         }
     }

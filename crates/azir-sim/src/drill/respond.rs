@@ -97,6 +97,7 @@ fn confirm(stage: &mut Stage<'_>) -> Result<(), DrillError> {
         object: super::setup::runbook_object(),
         measure: None,
         justification: None,
+        parameters: None,
     });
     stage.must_refuse(
         Role::ConsensusLead,
@@ -248,6 +249,7 @@ fn refused_drafts(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillError
             review_s: Some(300),
         }),
         justification: None,
+        parameters: None,
     });
     stage.must_refuse(
         Role::GovernanceLiaison,
@@ -266,6 +268,7 @@ fn refused_drafts(stage: &mut Stage<'_>, run: &RunPlan) -> Result<(), DrillError
             review_s: None,
         }),
         justification: Some(Justification::default()),
+        parameters: None,
     });
     stage.approve(Role::IncidentCommander, &emergency)?;
     stage.must_refuse(

@@ -226,7 +226,13 @@ pub(super) fn draft(
     draft: DraftKind,
     object: Digest,
 ) -> Result<(), DrillError> {
-    let body = Body::DraftMade(DraftMade { draft, object, measure: None, justification: None });
+    let body = Body::DraftMade(DraftMade {
+        draft,
+        object,
+        measure: None,
+        justification: None,
+        parameters: None,
+    });
     stage.act(who, &body).map(|_| ())
 }
 

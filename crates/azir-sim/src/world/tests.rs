@@ -4,7 +4,7 @@ use azir_atlas::{
     Amount, Dispute, Draft, FraudProof, Plain, ReplacedSeat, RestartManifest, SignedManifest,
     verify_final,
 };
-use azir_ledger::MachineSig;
+use azir_ledger::{Digest, MachineSig};
 
 use super::*;
 use crate::fault::Slots;
@@ -323,6 +323,76 @@ fn a_branch_reset_is_followed_by_fetching_what_the_network_holds() {
     assert_eq!(world.node(Seat(2)).unwrap().front(), before);
     world.step_to(14 * SLOT_MS, &mut signer);
     assert_eq!(final_heights(&world, &[]), [13; 7]);
+}
+
+/// Post roots of the hard-final chain of one node, by height.
+fn final_roots(world: &World, seat: u8) -> BTreeMap<u64, Digest> {
+    let view = world.node(Seat(seat)).unwrap().view();
+    let headers = view.headers(&view.hard_final().block);
+    headers.iter().map(|h| (h.height, h.post_root)).collect()
+}
+
+/// R-11.1-5: a node whose proposer is shut goes on observing: it still proves a double vote of
+/// another seat with both signed objects.
+#[test]
+fn a_degraded_node_still_proves_a_double_vote_elsewhere() {
+    let slots = Slots { from: 3, until: 17 };
+    let fault = Fault::Equivocate { seats: set(&[4]), roles: Role::ALL.into(), slots };
+    let (mut world, mut signer) = world(11, vec![fault]);
+    world.set_role(Seat(2), Role::Proposer, false);
+    world.step_to(25 * SLOT_MS, &mut signer);
+    let proposed = |seat| {
+        let by = world.released().iter().filter(move |r| r.seat == Seat(seat));
+        by.filter(|r| r.kind == SignKind::Proposal).count()
+    };
+    assert!(proposed(2) == 0 && proposed(1) > 0);
+    let found = world.node(Seat(2)).unwrap().frauds_seen().iter();
+    let votes = found.filter(|(_, proof)| matches!(proof, FraudProof::DoubleVote { .. }));
+    let proven = votes.map(|(_, proof)| proof.verify(world.anchor(), &mut Plain).unwrap().seat());
+    assert_eq!(proven.collect::<BTreeSet<_>>(), set(&[4]));
+}
+
+/// R-11.1-6: with and without the reduction every node finalizes, and at every height the node that
+/// is degraded has the root that all others have.
+#[test]
+fn a_degraded_node_changes_no_finalized_root() {
+    for degraded in [false, true] {
+        let (mut world, mut signer) = world(2, Vec::new());
+        world.set_role(Seat(4), Role::Proposer, !degraded);
+        world.step_to(42 * SLOT_MS, &mut signer);
+        let own = final_roots(&world, 4);
+        assert!(own.len() > 20, "{}", own.len());
+        for other in [0, 1, 2, 3, 5, 6] {
+            assert_eq!(final_roots(&world, other), own, "{degraded} seat {other}");
+        }
+        assert!(world.nodes().all(|n| n.refused().is_empty() && n.view().disputes().is_empty()));
+    }
+}
+
+/// R-26.1-3: after both sides of a split dropped their doubtful candidates, two nodes have one
+/// front; what is hard-final stays, and the chain goes on.
+#[test]
+fn after_a_branch_reset_two_nodes_have_one_front_and_every_final_block() {
+    let culprits = [0, 2, 5];
+    let (mut world, mut signer) = world(2, split(&culprits, Slots { from: 5, until: 6 }));
+    world.step_to(6 * SLOT_MS, &mut signer);
+    let fronts = |world: &World| [1, 3, 4, 6].map(|s| world.node(Seat(s)).unwrap().front());
+    let tips = [1, 3, 4, 6].map(|s| world.node(Seat(s)).unwrap().hard_final());
+    assert!(tips.iter().all(|tip| *tip == tips[0]), "{tips:?}");
+    let before = fronts(&world);
+    assert!(before.iter().any(|front| *front != before[0]), "{before:?}");
+    let kept: Vec<_> = (0..7).map(|s| final_roots(&world, s)).collect();
+    for seat in 0..7 {
+        assert!(world.drop_candidates_above(Seat(seat), tips[0].height) > 0, "seat {seat}");
+    }
+    assert_eq!(fronts(&world), tips);
+    assert_eq!((0..7).map(|s| final_roots(&world, s)).collect::<Vec<_>>(), kept);
+    world.step_to(16 * SLOT_MS, &mut signer);
+    let after = fronts(&world);
+    assert!(after.iter().all(|front| *front == after[0] && front.height > tips[0].height));
+    let extended = final_roots(&world, 1);
+    assert!(kept[1].iter().all(|(height, root)| extended[height] == *root));
+    assert!(extended.len() > kept[1].len());
 }
 
 fn restart_manifest(world: &World, anchor: BlockRef, culprits: &BTreeSet<Seat>) -> SignedManifest {

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use azir_engine::Body;
+use azir_engine::admit::unreadable;
 use azir_engine::drive::Order;
 use azir_ledger::event::{EventError, PublicKey};
 use azir_ledger::{Digest, Event, MachineKey, PersonKey, Signature, SignedEvent, canon};
@@ -340,7 +341,7 @@ fn read_signed(event: &Path, sig: Option<&Path>) -> Result<SignedEvent, CliError
     // The armor of SSH is kept as it stands; a machine's signature is one word.
     let exact = if text.starts_with("ed25519:") { text.trim_end() } else { &text };
     let signature: Signature = exact.parse().map_err(|e| CliError::content(sig, e))?;
-    SignedEvent::from_bytes(bytes, signature).map_err(|e| CliError::content(event, e))
+    SignedEvent::from_bytes(bytes, signature).map_err(|e| CliError::Refused(unreadable(&e)))
 }
 
 /// `FILE` and a suffix.

@@ -149,6 +149,7 @@ pub(crate) fn show(talk: Talk, data: &Path, id: &str) -> Result<(), CliError> {
             "evidence_missing": evidence::missing(view), "pins_missing": evidence::pins_missing(view),
             "protocol_measures": facts::protocol_measures(state, view),
             "failures": azir_engine::audit::failures(state, view),
+            "stages": azir_engine::audit::stages(view),
             "guidance": {"local_enough": row.local_enough, "touches": row.touches,
                 "lead": row.lead, "also_alerted": row.also_alerted}});
         return say(&format!("{value:#}\n"));

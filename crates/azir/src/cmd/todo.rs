@@ -248,7 +248,7 @@ mod tests {
     use azir_runbook::event::RunEventKind;
 
     /// What machines, the server or other commands say.
-    const OF_OTHERS: [&str; 13] = [
+    const OF_OTHERS: [&str; 14] = [
         "approval.given",
         "attempt.refused",
         "gate.stated",
@@ -258,6 +258,7 @@ mod tests {
         "mandates.observed",
         "measure.acknowledged",
         "network.observed",
+        "release.built",
         "restrictions.observed",
         "runbook.released",
         "step.deadline_fired",

@@ -55,12 +55,15 @@ pub(crate) const CONSENSUS: Case = Case {
 };
 
 /// An incident in which nothing is tried that would be refused, and the server says nothing.
-pub(crate) const CALM: Case = Case { severity: "SEV_3_HIGH", look: |_, _, _| {}, ..VALIDATION };
+pub(crate) const CALM: Case =
+    Case { severity: "SEV_3_HIGH", profile: "RP_HALT_SCOPED", look: |_, _, _| {}, ..VALIDATION };
 
 /// Own nodes accept what others refuse; the replay differs before it matches.
 pub(crate) const VALIDATION: Case = Case {
     class: "INC_VALIDATION",
     severity: "SEV_4_CRITICAL",
+    rank: 4,
+    profile: "RP_EMERGENCY_RESTRICTION",
     confirmation: "two_results",
     flags: &["same_bytes_disagree"],
     cause: ("node_bug", Some("implementation_bug"), None),

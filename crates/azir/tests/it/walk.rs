@@ -397,6 +397,7 @@ pub(crate) fn plan(case: &Case) -> Value {
     let gates = case.gates();
     let back: Vec<_> = gates.iter().filter(|g| !case.left.contains(&g.as_str())).collect();
     let mut exits = vec!["roots_equal"];
+    exits.extend((mode == "RM_LOCAL_REBUILD").then_some(COMPARED));
     exits.extend(case.owes.iter().map(|(_, item)| *item));
     json!({"mode": mode, "scope": scope, "entry": "the finalized path is verified",
         "outputs": ["state_rebuilt"], "exits": exits, "destroys": destroys,
@@ -430,12 +431,29 @@ fn recovered(w: &mut World, case: &Case) {
     gates_back(w, case);
     let items = ["outputs", "exits"].map(|part| plan[part].as_array().unwrap().clone());
     for item in items.concat() {
-        w.act("RO", "recovery.produced", &json!({"item": item, "proof": report}));
+        let proof = if item == COMPARED { compared(w) } else { report.clone() };
+        w.act("RO", "recovery.produced", &json!({"item": item, "proof": proof}));
     }
     ended(w, case);
     let body = json!({"done": true, "statement": "the gates are back", "report": report});
     w.act("IC", "recovery.recorded", &body);
     w.go("IC", "MONITORING");
+}
+
+/// Exit criterion of a rebuild (annex J.1).
+const COMPARED: &str = "reference_roots_equal";
+
+/// The root of the tip as certificate, rebuilt store and two peers have it; a peer that lies stops
+/// the exit.
+fn compared(w: &mut World) -> String {
+    let root = Digest::of(b"root");
+    let mut said = json!({"at": w.tip(), "certificate": root, "own": root,
+        "references": {"peer-1": root, "peer-2": Digest::of(b"lie")}});
+    let lie = w.keep(&said.to_string());
+    let body = json!({"item": COMPARED, "proof": lie});
+    w.refused("RO", "recovery.produced", &body, &[("replay_mismatch", "peer-2 has root")]);
+    said["references"]["peer-2"] = json!(root);
+    w.keep(&said.to_string())
 }
 
 /// The lift is drafted, and the protocol measure is seen to have ended.
@@ -588,11 +606,22 @@ fn ended(w: &World, case: &Case) {
 }
 
 /// The window passes; what the checklist still owes gets its end state.
-pub(crate) fn watched(w: &mut World, _case: &Case) {
+pub(crate) fn watched(w: &mut World, case: &Case) {
     w.observe(0);
     w.refused("IC", "state.moved", &w.moving("CLOSED"), &[("guard_unmet", "evidence: ")]);
     settle(w);
+    if case.class == "INC_KEY_COMPROMISE" {
+        let why = [("guard_unmet", "evidence: missing published assessment")];
+        w.refused("IC", "state.moved", &w.moving("CLOSED"), &why);
+        let body = json!({"scopes": case.scopes, "reason": "what the key could reach",
+            "blast": {"rank": case.rank, "basis": "measured"},
+            "assessed": {"from": 1, "to": w.height, "evidence": []}});
+        w.act("IC", "scope.changed", &body);
+    }
 }
+
+const KEY_TIMELINE: &str =
+    r#"{"uses":[{"at":"2026-01-02T03:04:05.678Z","what":"a vote nobody asked for"}]}"#;
 
 /// Each open item of the checklist is collected, or does not apply where that may be.
 pub(crate) fn settle(w: &mut World) {
@@ -608,7 +637,11 @@ pub(crate) fn settle(w: &mut World) {
             let body = json!({"item": item, "state": "not_applicable", "reason": "none was sent"});
             w.act("OCO", "evidence.settled", &body);
         } else {
-            w.evidence(item, format!("{item}, collected").as_bytes(), true);
+            let text = match item {
+                "key_timeline" => KEY_TIMELINE.to_owned(),
+                _ => format!("{item}, collected"),
+            };
+            w.evidence(item, text.as_bytes(), true);
         }
     }
     let listed = w.ok(&["evidence", "list", &id]);

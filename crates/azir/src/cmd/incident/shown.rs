@@ -29,6 +29,7 @@ pub(super) fn words(state: &State, view: &IncidentView, next: &Next, now: Timest
     identity(&mut out, view);
     people(&mut out, view);
     held(&mut out, state, view);
+    stages(&mut out, view);
     recovery(&mut out, view);
     missing(&mut out, state, view, now);
     steps(&mut out, view, next);
@@ -73,6 +74,19 @@ fn people(out: &mut Lines, view: &IncidentView) {
     for (role, holder) in &view.roles {
         let accepted = if holder.accepted { "" } else { " (not accepted yet)" };
         out.line(role.as_str(), format!("{}{accepted}", holder.person));
+    }
+}
+
+/// How the response grew and receded, with the decision behind each jump (2.4).
+fn stages(out: &mut Lines, view: &IncidentView) {
+    for entered in audit::stages(view) {
+        let jumped: Vec<_> = entered.jumped.iter().map(|s| s.as_str()).collect();
+        let jumped = match jumped.as_slice() {
+            [] => String::new(),
+            jumped => format!(", past {}", jumped.join(" ")),
+        };
+        let decision = entered.decision.map_or(String::new(), |d| format!(", decision {d}"));
+        out.line("stage", format!("{} at {}{jumped}{decision}", entered.stage, entered.mark.at));
     }
 }
 

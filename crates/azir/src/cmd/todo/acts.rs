@@ -1,10 +1,11 @@
 //! The acts that exist in an incident, each with the event it would be. Words in capitals stand
 //! for what the person says; [`CONTENT`] for content that the person brings.
 
-use azir_engine::{IncidentView, State, evidence};
+use azir_engine::{IncidentView, State, evidence, software};
 use azir_ledger::Timestamp;
 use azir_model::evidence::{Item, evidence_list_hash};
 use azir_model::lifecycle::{self, Facts, Guard};
+use azir_model::policy::OwnNode;
 use azir_model::role::Act as Row;
 use azir_model::vocab::NodeRole;
 use azir_model::{IncidentState, Profile, Role, Severity, class};
@@ -387,8 +388,24 @@ fn containing(ground: &Ground<'_>) -> Vec<Act> {
     let list =
         Act::new("list a guarded key as compromised: no gate opens with it", "key.listed", keys);
     acts.push(list.row(Row::HaltLocally));
+    acts.extend(changes(ground));
     acts.extend(drafts());
     acts
+}
+
+/// What own nodes run is changed on record only (2.3).
+fn changes(ground: &Ground<'_>) -> Vec<Act> {
+    let nodes = ground.state.policy.iter().flat_map(|p| &p.nodes);
+    let change = |node: &OwnNode| {
+        let gates = node.roles.iter().map(|role| format!("{}/{role}", node.node));
+        let ran = gates.filter_map(|gate| software::running(ground.state, &gate)).next();
+        let before = ran.map_or(CONTENT, |r| r.binary);
+        let body = json!({"node": node.node, "part": "software", "before": before,
+            "after": CONTENT, "reason": "WHY"});
+        let title = format!("record a change of what {} runs or holds", node.node);
+        Act::new(title, "change.recorded", body).row(Row::HaltLocally)
+    };
+    nodes.take(LISTED_MAX).map(change).collect()
 }
 
 fn drafts() -> Vec<Act> {
