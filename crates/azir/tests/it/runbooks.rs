@@ -257,3 +257,19 @@ fn a_version_is_released_with_two_leads_when_its_steps_change_and_history_names_
     let jump = w.run(&[&release[..], &by, &["--json"]].concat());
     w.judged(&jump, &[("version_conflict", "does not follow")], "a jump over versions");
 }
+
+/// Written anew with `azir runbook show ID --picture docs/runbooks/ID.svg`.
+#[test]
+fn the_pictures_in_the_docs_are_those_of_the_newest_versions() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/runbooks");
+    let index = std::fs::read_to_string(docs.join("README.md")).unwrap();
+    let dir = fresh("pictures");
+    std::fs::create_dir_all(&dir).unwrap();
+    for id in RunbookId::ALL {
+        let out = dir.join(format!("{id}.svg"));
+        assert_eq!(azir(["runbook", "show", id.as_str(), "--picture", text(&out)]).code, 0);
+        let [new, kept] = [&dir, &docs].map(|d| std::fs::read(d.join(format!("{id}.svg"))).unwrap());
+        assert!(new == kept, "{id}: the picture in docs/runbooks is another");
+        assert!(index.contains(&format!("]({id}.svg)")), "{id}");
+    }
+}
