@@ -81,8 +81,8 @@ pub enum Effect {
     },
     /// Sign this event as the server and submit it.
     Record(Box<Event>),
-    /// Order these gates to close. Closing and the lease below are all that leaves for a node: nothing
-    /// writes state, rules or chain data (R-2.3-3).
+    /// Order these gates to close. Closing and the lease below are all that leaves for a node:
+    /// nothing writes state, rules or chain data (R-2.3-3).
     Close(Close),
     /// Give this gate a lease that quotes the restart decision.
     Reopen(Reopen),

@@ -1,5 +1,5 @@
-//! What own nodes run: accepted releases, affected versions, and changes nobody recorded (2.3, 23.2,
-//! D-109). It stops leases and never makes one.
+//! What own nodes run: accepted releases, affected versions, and changes nobody recorded (2.3,
+//! 23.2, D-109). It stops leases and never makes one.
 
 use azir_ledger::Digest;
 use azir_model::directive::Running;
@@ -22,8 +22,8 @@ pub fn running(state: &State, gate: &str) -> Option<Running> {
     state.gates.get(gate)?.ran.last().copied()
 }
 
-/// How many builders whose key is not revoked agree on the release that has this binary; the most of
-/// all releases that have it.
+/// How many builders whose key is not revoked agree on the release that has this binary; the most
+/// of all releases that have it.
 #[must_use]
 pub fn builders(state: &State, binary: &Digest) -> usize {
     let heard = |builder: &String| !state.revoked.contains_key(builder);

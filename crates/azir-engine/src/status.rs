@@ -390,8 +390,8 @@ fn phases(view: &IncidentView) -> String {
     format!("; back: {}; to come: {}", named(back), named(to_come))
 }
 
-/// Economics are not normal while a confirmed fault of them is open, nor once parameters are drafted
-/// until a node sees the new ones at hard-final (18.2, annex G). Implements R-18.2-6.
+/// Economics are not normal while a confirmed fault of them is open, nor once parameters are
+/// drafted until a node sees the new ones at hard-final (18.2, annex G). Implements R-18.2-6.
 fn economics(view: &IncidentView, facts: &mut Vec<Fact>) {
     let of_kind = |name: &String| {
         let kind = name.parse::<ConfirmationKind>().ok();
@@ -481,8 +481,8 @@ pub fn rely_on(state: &State, height: u64) -> Result<(), Refusal> {
 }
 
 /// Whether these classes may be published now: never better than derived, and the network axis
-/// moves only on a verified fact, which a local measure is not (annex K, D-111). Implements R-31.2-2
-/// and R-12.1-6.
+/// moves only on a verified fact, which a local measure is not (annex K, D-111). Implements
+/// R-31.2-2 and R-12.1-6.
 ///
 /// Gives `status_unproven` for each axis that says what no fact shows.
 #[must_use]

@@ -5,8 +5,8 @@ use std::sync::{Arc, Barrier};
 
 use azir_ledger::{CanonError, Digest, MachineKey};
 use azir_model::directive::{
-    BlockPoint, ClosedBy, Directive, FindingKind, GateState, Lease, LeaseKind, LogPoint, SealError,
-    Sealable, SignedDirective, SignedLease,
+    BlockPoint, ClosedBy, Directive, FindingKind, GateState, Lease, LeaseKind, LogPoint, Running,
+    SealError, Sealable, SignedDirective, SignedLease,
 };
 use azir_model::refusal::{Refusal, RefusalKind};
 use azir_model::vocab::NodeRole;
@@ -388,7 +388,8 @@ fn a_full_disk_closes_and_a_close_says_what_it_could_not_write() {
     assert!(reasons(&mut gate, &world).contains(&ClosedBy::Hand));
 }
 
-/// R-2.3-3: a gate knows one command, and it closes; an invented one is refused and changes nothing.
+/// R-2.3-3: a gate knows one command, and it closes; an invented one is refused and changes
+/// nothing.
 #[test]
 fn an_invented_command_is_refused() {
     let mut world = World::new();
@@ -406,6 +407,19 @@ fn an_invented_command_is_refused() {
     let more = text.replacen("\"fence\"", "\"entry\":\"balance of alice\",\"fence\"", 1);
     let error = SignedDirective::from_bytes(more.as_bytes()).unwrap_err();
     assert!(matches!(error, SealError::Canon(CanonError::Schema { .. })), "{error}");
+}
+
+/// Annex G: what the node runs stands in the statement, as its agent hashed it last.
+#[test]
+fn a_statement_says_what_the_node_runs() {
+    let mut world = World::new();
+    let mut gate = world.open(LeaseKind::Standing);
+    assert_eq!(gate.statement(world.now()).body.running, None);
+    let (binary, configuration) = (Digest::of(b"binary"), Digest::of(b"configuration"));
+    let running = Some(Running { binary, configuration });
+    let facts = IntegrityFacts { running, ..IntegrityFacts::all_true(None) };
+    gate.report_facts(world.now(), facts);
+    assert_eq!(gate.statement(world.now()).body.running, running);
 }
 
 /// R-36.1-10, annex I: a foreign control plane and a drill close and open nothing here.

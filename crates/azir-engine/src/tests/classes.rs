@@ -205,8 +205,8 @@ fn with_agents() -> Stage {
     stage
 }
 
-/// R-19.2-2: the own agent gate closes at once, before any decision, and the principal's halt of the
-/// mandate is drafted inside the target.
+/// R-19.2-2: the own agent gate closes at once, before any decision, and the principal's halt of
+/// the mandate is drafted inside the target.
 #[test]
 fn an_agent_is_halted_at_its_gate_and_by_its_principal() {
     let mut stage = with_agents();
@@ -268,8 +268,8 @@ fn a_jump_over_a_stage_carries_its_decision() {
     assert!(stages.is_sorted_by(|a, b| a.mark.at < b.mark.at));
 }
 
-/// R-21.3-1: a wider measure than the revocation of the stolen key is no draft of this decision, and
-/// a wider profile is an override by two with a reason.
+/// R-21.3-1: a wider measure than the revocation of the stolen key is no draft of this decision,
+/// and a wider profile is an override by two with a reason.
 #[test]
 fn a_wide_shutdown_for_one_stolen_key_needs_an_override() {
     let mut stage = of_class(C::KeyCompromise, &["key:k1"]);
@@ -325,8 +325,8 @@ fn the_timeline_of_a_key_has_its_first_and_last_use() {
     stage.machine("agent:n1", &good);
 }
 
-/// R-21.2-7: a stolen key is not closed before its blast radius is assessed with scopes and heights,
-/// and evidence by hash; other scopes need another assessment.
+/// R-21.2-7: a stolen key is not closed before its blast radius is assessed with scopes and
+/// heights, and evidence by hash; other scopes need another assessment.
 #[test]
 fn a_blast_radius_is_assessed_before_closing() {
     let mut stage = of_class(C::KeyCompromise, &["key:k1"]);

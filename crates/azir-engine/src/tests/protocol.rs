@@ -471,8 +471,9 @@ fn a_mandate_is_authorised_anew_before_its_agents_return() {
     assert!(anew(&stage));
 }
 
-/// R-2.3-3: of the closed list of operations none writes state, rules or chain data, but for stores of
-/// own nodes that are built again from verified finalized objects; an invented operation is none.
+/// R-2.3-3: of the closed list of operations none writes state, rules or chain data, but for stores
+/// of own nodes that are built again from verified finalized objects; an invented operation is
+/// none.
 #[test]
 fn no_operation_writes_state_rules_or_chain_data() {
     use azir_runbook::Op;

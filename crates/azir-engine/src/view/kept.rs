@@ -125,7 +125,8 @@ pub struct DraftRecord {
     /// The measure that it asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<DraftedMeasure>,
-    /// Output of the decision in force when it was made. Follows from the log, so no hash covers it.
+    /// Output of the decision in force when it was made. Follows from the log, so no hash covers
+    /// it.
     #[serde(skip)]
     pub decision: Option<Digest>,
     /// Who and when.

@@ -38,8 +38,8 @@ impl Cand {
         self.choice == Choice::EmergencyRestriction
     }
 
-    /// The tuple of annex D.6 but for the scope string: what is narrow comes before what is wide, so
-    /// one module, machine or key before its family, operator or domain. Implements R-16.2-2 and
+    /// The tuple of annex D.6 but for the scope string: what is narrow comes before what is wide,
+    /// so one module, machine or key before its family, operator or domain. Implements R-16.2-2 and
     /// R-21.3-1.
     pub(super) fn tuple(&self) -> (u8, u64, u8, u8, Ends, u64, Choice) {
         let level = self.authority.level();
@@ -238,8 +238,8 @@ impl Builder<'_> {
         }
     }
 
-    /// By governance, with corroboration or as a freeze; and by configuration of the nodes, which is
-    /// listed to be refused (13.4). Implements R-13.2-1, R-13.2-2, R-13.2-3, R-13.2-4, R-13.2-5,
+    /// By governance, with corroboration or as a freeze; and by configuration of the nodes, which
+    /// is listed to be refused (13.4). Implements R-13.2-1, R-13.2-2, R-13.2-3, R-13.2-4, R-13.2-5,
     /// R-13.2-6, R-13.2-7, R-13.4-1 and R-17.2-3.
     fn quarantine(&mut self, place: usize) {
         self.push(Choice::Quarantine, place, 4, Authority::None);

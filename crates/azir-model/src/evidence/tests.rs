@@ -59,8 +59,8 @@ fn an_incident_keeps_what_its_severity_and_class_ask_for() {
     assert_eq!(names(IncidentClass::Bvm, top, true), set(&[general, high, bvm]));
 }
 
-/// R-17.2-1, R-21.2-1, R-23.2-1: the lines of these classes, those that are pinned at once, and what
-/// each must show.
+/// R-17.2-1, R-21.2-1, R-23.2-1: the lines of these classes, those that are pinned at once, and
+/// what each must show.
 #[test]
 fn witness_key_and_supply_chain_incidents_keep_what_their_sections_name() {
     let of = |class| checklist(class, Severity::Sev3High, true);
