@@ -179,6 +179,7 @@ fn economics_are_not_normal_before_the_fix_is_active() {
             text: "fees are as they should be".to_owned(),
             hard_final: None,
             reason: None,
+            guidance: None,
         })
     };
     let healthy = stage.refused(Role::IncidentCommander, &said(StatusClass::Healthy));

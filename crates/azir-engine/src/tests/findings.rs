@@ -112,7 +112,13 @@ fn rc1(stage: &mut Stage) -> Body {
 fn clarification(stage: &mut Stage, text: &str) -> Body {
     let object = stage.keep(text);
     let draft = DraftKind::Clarification;
-    Body::DraftMade(DraftMade { draft, object, measure: None, justification: None })
+    Body::DraftMade(DraftMade {
+        draft,
+        object,
+        measure: None,
+        justification: None,
+        parameters: None,
+    })
 }
 
 /// R-15.2-3, R-15.2-8: a finding is one of four words, and is taken only when what the runbook
@@ -322,7 +328,13 @@ fn a_key_is_revoked_or_gated_before_it_is_replaced() {
     let rotation = |stage: &mut Stage| {
         let object = stage.keep("the new key, signed by nobody yet");
         let draft = DraftKind::KeyRotation;
-        Body::DraftMade(DraftMade { draft, object, measure: None, justification: None })
+        Body::DraftMade(DraftMade {
+            draft,
+            object,
+            measure: None,
+            justification: None,
+            parameters: None,
+        })
     };
     let mut stage = crate::testing::at(azir_model::IncidentState::Recovering);
     let of = subsystem("n1", NodeRole::Verifier);

@@ -268,7 +268,8 @@ fn the_pictures_in_the_docs_are_those_of_the_newest_versions() {
     for id in RunbookId::ALL {
         let out = dir.join(format!("{id}.svg"));
         assert_eq!(azir(["runbook", "show", id.as_str(), "--picture", text(&out)]).code, 0);
-        let [new, kept] = [&dir, &docs].map(|d| std::fs::read(d.join(format!("{id}.svg"))).unwrap());
+        let [new, kept] =
+            [&dir, &docs].map(|d| std::fs::read(d.join(format!("{id}.svg"))).unwrap());
         assert!(new == kept, "{id}: the picture in docs/runbooks is another");
         assert!(index.contains(&format!("]({id}.svg)")), "{id}");
     }
