@@ -84,13 +84,15 @@ fn revoked_first(cx: &Context<'_>, view: &IncidentView, unmet: &mut Vec<Unmet>) 
     }
 }
 
-/// True when a canonical object has signatures of its own. What it quotes may be signed: a fraud
-/// proof consists of two signed messages.
+/// True when a canonical object has signatures of its own; an empty list is none. What it quotes
+/// may be signed: a fraud proof consists of two signed messages.
 fn carries_signature(bytes: &[u8]) -> bool {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else {
         return false;
     };
-    ["sig", "sigs", "signature", "signatures"].iter().any(|name| members.contains_key(*name))
+    let names = ["sig", "sigs", "signature", "signatures"];
+    let mut found = names.iter().filter_map(|name| members.get(*name));
+    found.any(|value| value.as_array().is_none_or(|list| !list.is_empty()))
 }
 
 /// What the entitled party may do alone, as a halt of a mandate by its principal, names no measure

@@ -544,11 +544,11 @@ fn a_drafting_step_is_done_with_an_unsigned_draft_only() {
     without.act(lead, &done(Outcome::CouldNot, Some("no path can carry it")));
     let signed = clarification(&mut stage, r#"{"rule":"x","signature":"AAAA"}"#);
     only(&stage.refused(lead, &signed), K::ForbiddenPower, "carries a signature");
-    let draft = clarification(&mut stage, r#"{"rule":"x"}"#);
+    let draft = clarification(&mut stage, r#"{"rule":"x","signatures":[]}"#);
     stage.act(lead, &draft);
     stage.act(lead, &done(Outcome::Done, None));
     let kept = stage.view().drafts.last().unwrap();
-    assert_eq!(kept.object, Digest::of(br#"{"rule":"x"}"#));
+    assert_eq!(kept.object, Digest::of(br#"{"rule":"x","signatures":[]}"#));
     let words = crate::words::of(&draft);
     assert!(words.ends_with("unsigned"), "{words}");
 }
