@@ -351,7 +351,13 @@ fn postmortem_missing(view: &IncidentView) -> Vec<String> {
 }
 
 /// What a verified confirmation of annex N.2 shows, whatever anybody states. Implements R-15.2-4.
-const SHOWN_BY_CONFIRMATION: [(&str, &[&str]); 2] = [
+/// Two verifying certificates of one slot share at least 2q - n signers (D-069).
+const SHOWN_BY_CONFIRMATION: [(&str, &[&str]); 4] = [
+    (
+        "conflicting_certificates",
+        &["conflicting_notarization_verified", "double_sign_pair_verified", "candidates_doubtful"],
+    ),
+    ("committee_differs", &["committee_mismatch_verified"]),
     ("two_results", &["same_bytes_disagree", "implementations_differ"]),
     ("static_rule_broken", &["static_rule_broken"]),
 ];
@@ -383,20 +389,6 @@ pub fn for_runbook(
     }
     yes("measures_verified", view.measures.values().all(MeasureRecord::in_force));
     yes("checkpoint_computed", view.checkpoint.is_some() || view.replay.is_some());
-    for kind in ["conflicting_certificates", "committee_differs"] {
-        let name = match kind {
-            "conflicting_certificates" => "conflicting_notarization_verified",
-            _ => "committee_mismatch_verified",
-        };
-        if view.confirmations.contains_key(kind) {
-            yes(name, true);
-        }
-    }
-    if view.confirmations.contains_key("conflicting_certificates") {
-        // Two verifying certificates of one slot share at least 2q - n signers (D-069).
-        yes("double_sign_pair_verified", true);
-        yes("candidates_doubtful", true);
-    }
     let validation = [IncidentClass::Validation, IncidentClass::Bvm];
     yes("validation_fault_unbounded", view.duties.iter().any(|c| validation.contains(c)));
     if let Some(network) = &view.network {

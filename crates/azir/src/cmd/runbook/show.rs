@@ -19,7 +19,7 @@ use crate::error::CliError;
 pub(super) fn list(talk: Talk, data: Option<&Path>) -> Result<(), CliError> {
     let all = versions(data)?;
     if talk.json {
-        let rows: Vec<_> = all.iter().map(|f| about(f)).collect();
+        let rows: Vec<_> = all.iter().map(about).collect();
         return say(&format!("{:#}\n", json!({"runbooks": rows})));
     }
     let row = |f: &Found| {
