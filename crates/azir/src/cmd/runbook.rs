@@ -1,4 +1,4 @@
-//! `azir runbook`: runbooks as files and as versions: shown, checked, compared, exchanged, released.
+//! `azir runbook`: runbooks as files and versions: shown, checked, compared, exchanged, released.
 
 mod diff;
 mod exchange;
